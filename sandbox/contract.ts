@@ -1,0 +1,142 @@
+import type { Readable, Writable } from 'node:stream'
+import type { ExitStatus } from '#host/exec'
+
+/**
+ * What the rooms above know of the sandbox. Everything made here is `AsyncDisposable`; disposing twice is harmless,
+ * and what a dead process left behind is found by its name and reaped at the next start.
+ */
+
+/** A content-derived name of a committed snapshot: `sha256:…` chain ids and step keys both fit. */
+export type SnapshotKey = string
+
+/** A stack of directories, as overlayfs takes them: top-most first. */
+export interface SnapshotLayers {
+  readonly lowerDirs: readonly string[]
+}
+
+/** A snapshot that is being written. It can be committed once, after everything that wrote to it has ended. */
+export interface ActiveSnapshot extends AsyncDisposable, SnapshotLayers {
+  /** The directory that holds only what was changed, in overlayfs's own form of whiteouts and opaque directories. */
+  readonly upperDir: string
+  /** Mounts the merged tree read-write and returns its root; a second call returns the same mount. */
+  mount(): Promise<string>
+  /** Makes the upper directory a snapshot of its own, beneath the same parent. Unmounts first. */
+  commit(key: SnapshotKey): Promise<void>
+}
+
+/** A committed snapshot's merged tree, mounted read-only until disposed. */
+export interface SnapshotView extends AsyncDisposable {
+  readonly rootDir: string
+}
+
+export interface Snapshots {
+  has(key: SnapshotKey): Promise<boolean>
+  /** A new writable snapshot on top of `parent`; null is an empty file system. Fails with kind `not-found`. */
+  prepare(parent: SnapshotKey | null): Promise<ActiveSnapshot>
+  /** Fails with kind `not-found` where `key` was never committed. `null` is an empty tree. */
+  view(key: SnapshotKey | null): Promise<SnapshotView>
+  /** The directories of a committed snapshot and all its parents. */
+  layersOf(key: SnapshotKey): Promise<SnapshotLayers>
+  remove(key: SnapshotKey): Promise<void>
+}
+
+/** One more mount inside a container. */
+export type ContainerMount =
+  | { kind: 'bind'; source: string; target: string; readonly: boolean }
+  | { kind: 'tmpfs'; target: string; sizeBytes: number | null; mode: number }
+
+/** A network namespace with an address of its own, ready before the container is. */
+export interface NetworkNamespace extends AsyncDisposable {
+  /** Path of the pinned namespace, for runc and nsenter. */
+  readonly path: string
+  /** IPv4 address; null where there is only a loopback. */
+  readonly address: string | null
+}
+
+export interface Networks {
+  /** For a build step: the internet and the resolver, not the host. Taken from a warm pool. */
+  acquireEgress(signal: AbortSignal): Promise<NetworkNamespace>
+  /** For a pod: reachable from the host and from other pods at its address, and may open connections outwards. */
+  createPod(signal: AbortSignal): Promise<NetworkNamespace>
+}
+
+export interface ContainerLimits {
+  /** No swap on top. */
+  memoryBytes: number | null
+  cpus: number | null
+  pids: number | null
+}
+
+export interface ContainerSpec {
+  /** Root file system, already mounted. */
+  rootDir: string
+  args: readonly string[]
+  /** `NAME=value`, in order. */
+  env: readonly string[]
+  workingDir: string
+  user: { uid: number; gid: number; additionalGids: readonly number[] }
+  hostname: string
+  /** Only a loopback, a namespace that outlives the container, or the host's own. */
+  network: 'none' | 'host' | NetworkNamespace
+  mounts: readonly ContainerMount[]
+  limits: ContainerLimits
+  readonlyRoot: boolean
+  /** `default` is Docker's set of capabilities with its seccomp list, `privileged` is everything. */
+  security: 'default' | 'privileged'
+}
+
+export interface ContainerUsage {
+  /** How often the kernel's out-of-memory killer struck in this container. */
+  oomKills: number
+  peakMemoryBytes: number | null
+  cpuMs: number | null
+}
+
+/** A started container. Disposing kills what is left of it, and ends when nothing of it is left. */
+export interface Container extends AsyncDisposable {
+  readonly id: string
+  readonly pid: number
+  readonly stdout: Readable
+  readonly stderr: Readable
+  /** When its first process and everything it started are gone. */
+  readonly exited: Promise<ExitStatus & { usage: ContainerUsage }>
+  /** Signals its first process. */
+  kill(signal: NodeJS.Signals): Promise<void>
+  /** Runs a further program inside; the caller owns it. */
+  exec(command: ExecSpec): Promise<ExecProcess>
+}
+
+export interface ExecSpec {
+  args: readonly string[]
+  env?: readonly string[]
+  workingDir?: string
+  user?: ContainerSpec['user']
+}
+
+export interface ExecProcess extends AsyncDisposable {
+  readonly stdin: Writable
+  readonly stdout: Readable
+  readonly stderr: Readable
+  readonly exited: Promise<ExitStatus>
+}
+
+export interface Containers {
+  /** Starts the program; aborting the signal kills the container. */
+  start(spec: ContainerSpec, signal: AbortSignal): Promise<Container>
+}
+
+/** One process's sandbox: its containers, snapshots and networks, with everything that dead ones left reaped. */
+export interface Sandbox extends AsyncDisposable {
+  readonly containers: Containers
+  readonly snapshots: Snapshots
+  readonly networks: Networks
+}
+
+export interface SandboxOptions {
+  /** Below this directory lie snapshots and mounts. */
+  dataDir: string
+  /** Names cgroups, namespaces and interfaces: `slip-<owner>-…`. One live process per owner. */
+  owner: string
+  /** Network namespaces kept ready. */
+  warmNetworks: number
+}
