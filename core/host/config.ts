@@ -8,20 +8,41 @@ const megabytes = z.coerce.number().int().min(16)
 
 /** Every variable Slipway reads, with its meaning; `--help` prints this table. */
 export const VARIABLES = {
-  SLIPWAY_DATA: { schema: z.string().startsWith('/').default('/var/lib/slipway'), help: 'directory of everything that is kept' },
+  SLIPWAY_DATA: {
+    schema: z.string().startsWith('/').default('/var/lib/slipway'),
+    help: 'directory of everything that is kept',
+  },
   SLIPWAY_HOST: { schema: z.string().min(1).default('127.0.0.1'), help: 'address to listen on' },
   SLIPWAY_PORT: { schema: port.default(3000), help: 'port of dashboard, API, git and registry' },
   SLIPWAY_BASE_URL: { schema: z.url().optional(), help: 'public URL (default http://HOST:PORT)' },
-  REDIS_URL: { schema: z.string().regex(/^(rediss?|unix):\/\//).optional(), help: 'Redis (default: our own redis-server child)' },
+  REDIS_URL: {
+    schema: z
+      .string()
+      .regex(/^(rediss?|unix):\/\//)
+      .optional(),
+    help: 'Redis (default: our own redis-server child)',
+  },
   SLIPWAY_REGISTRY: { schema: z.url().optional(), help: 'OCI registry (default: our own docker-registry child)' },
-  SLIPWAY_REGISTRIES: { schema: z.string().optional(), help: 'JSON file: search order, mirrors, credentials per registry host' },
-  SLIPWAY_KUBECONFIG: { schema: z.string().optional(), help: 'kubeconfig of the cluster (default: our own cluster process)' },
+  SLIPWAY_REGISTRIES: {
+    schema: z.string().optional(),
+    help: 'JSON file: search order, mirrors, credentials per registry host',
+  },
+  SLIPWAY_KUBECONFIG: {
+    schema: z.string().optional(),
+    help: 'kubeconfig of the cluster (default: our own cluster process)',
+  },
   SLIPWAY_CLUSTER_PORT: { schema: port.default(6443), help: 'port of our own Kubernetes API' },
   SLIPWAY_CONCURRENCY: { schema: count.default(2), help: 'builds at once per worker' },
   SLIPWAY_STEP_MEMORY_MB: { schema: megabytes.default(4096), help: 'memory limit of one build step, in MiB' },
   SLIPWAY_STEP_PIDS: { schema: count.max(1_000_000).default(4096), help: 'process limit of one build step' },
-  SLIPWAY_BUILD_TIMEOUT_S: { schema: z.coerce.number().int().min(1).default(3600), help: 'time limit of one build, in seconds' },
-  SLIPWAY_LOG_LEVEL: { schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'), help: 'level of the operators’ log' },
+  SLIPWAY_BUILD_TIMEOUT_S: {
+    schema: z.coerce.number().int().min(1).default(3600),
+    help: 'time limit of one build, in seconds',
+  },
+  SLIPWAY_LOG_LEVEL: {
+    schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    help: 'level of the operators’ log',
+  },
 } as const satisfies Record<string, { schema: z.ZodType; help: string }>
 
 export interface Config {

@@ -10,7 +10,11 @@ export interface Backoff {
 }
 
 /** Tries again with doubling, jittered pauses until it works, the error is final, or the tries are used up. */
-export async function retry<T>(work: (attempt: number) => Promise<T>, backoff: Backoff, signal: AbortSignal): Promise<T> {
+export async function retry<T>(
+  work: (attempt: number) => Promise<T>,
+  backoff: Backoff,
+  signal: AbortSignal,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
     try {

@@ -1,0 +1,24 @@
+/** One entry of a build context, as the solver keys and copies it. Paths are relative, `/`-separated, latin1-exact. */
+export interface ContextEntry {
+  path: string
+  kind: 'file' | 'directory' | 'symlink' | 'fifo'
+  /** Permission bits, e.g. 0o755. */
+  mode: number
+  /** Content address of a file: a git blob id or `sha256:…`. It is comparable within one origin only. */
+  contentId: string | null
+  /** Target of a symlink. */
+  linkTarget: string | null
+  sizeBytes: number
+}
+
+/** Files to build from: a directory, or a tree of a bare git repository that is checked out only when files are needed. */
+export interface BuildContext extends AsyncDisposable {
+  /** Everything that `.dockerignore` lets through, sorted by path. Computed once. */
+  entries(signal: AbortSignal): Promise<readonly ContextEntry[]>
+  /** A file by its path, ignoring `.dockerignore` (for the Dockerfile and the ignore file); null where there is none. */
+  readFile(path: string, maxBytes: number, signal: AbortSignal): Promise<Buffer | null>
+  /** A directory on disk that holds at least the entries that `.dockerignore` lets through. Checked out once. */
+  materialise(signal: AbortSignal): Promise<string>
+  /** What a missing path says: whether `.dockerignore` hides it. */
+  isIgnored(path: string): Promise<boolean>
+}

@@ -1,0 +1,99 @@
+import type { Readable } from 'node:stream'
+import type { Digest, Layer } from '#domain/digest'
+import type { BuildErrorKind } from '#domain/errors'
+import type { Containers, Networks, Snapshots } from '#sandbox'
+import type { BuildContext } from './context/contract.ts'
+import type { BlobStore } from './layers/blob-store.ts'
+import type { Plan, Platform } from './plan/plan.ts'
+import type { Registry } from './registry/contract.ts'
+
+/** What a person asks for. */
+export interface BuildRequest {
+  context: BuildContext
+  /** Contexts by name, for `--build-context` and `COPY --from=NAME`. */
+  namedContexts: Readonly<Record<string, NamedContext>>
+  /** Path of the Dockerfile in the context, or its text with the name errors shall show. */
+  dockerfile: { path: string } | { name: string; text: string }
+  target: string | null
+  buildArgs: Readonly<Record<string, string>>
+  labels: Readonly<Record<string, string>>
+  platform: Platform
+  useCache: boolean
+  /** Resolve tags of base images again. */
+  pull: boolean
+  network: 'default' | 'none' | 'host'
+  extraHosts: readonly { name: string; address: string }[]
+  secrets: Readonly<Record<string, Buffer>>
+  /** Shares and separates caches: builds of one scope may use each other's steps. */
+  cacheScope: string
+}
+
+export type NamedContext =
+  | { kind: 'context'; context: BuildContext }
+  | { kind: 'image'; reference: string }
+  | { kind: 'oci-layout'; path: string; reference: string | null }
+
+/** What a build works with; handed in, so that it is tested without root. */
+export interface BuildTools {
+  containers: Containers
+  snapshots: Snapshots
+  networks: Networks
+  blobs: BlobStore
+  registry: Registry
+  cache: StepCache
+  limits: { stepMemoryBytes: number; stepPids: number; stepCpus: number | null }
+  /** Awaited, so that a slow listener slows the container's pipe instead of filling memory. */
+  report: (event: SolveEvent) => Promise<void>
+  now: () => number
+}
+
+/** What happens while a plan is solved. `step` is an index in `Plan.steps`. */
+export type SolveEvent =
+  | { kind: 'planned'; plan: Plan }
+  | { kind: 'step-started'; step: number; missReason: string | null }
+  | { kind: 'output'; step: number; stream: 'stdout' | 'stderr' | 'system'; bytes: Buffer }
+  | { kind: 'step-finished'; step: number; outcome: StepOutcome }
+
+export type StepOutcome =
+  | { kind: 'cached' }
+  | { kind: 'done' }
+  | { kind: 'failed'; error: BuildErrorKind; message: string; exitCode: number | null }
+  | { kind: 'cancelled' }
+
+/** An image that was built: everything that a push or an export needs. */
+export interface BuiltImage {
+  manifestDigest: Digest
+  manifest: Buffer
+  manifestMediaType: string
+  configDigest: Digest
+  config: Buffer
+  layers: readonly Layer[]
+  /** Manifest, config and compressed layers together. */
+  sizeBytes: number
+}
+
+/** What is remembered of a step that ran: enough to compose an image without its files. */
+export interface CachedStep {
+  layer: Layer
+  /** When the step ran: history and image times of a fully cached build repeat it, so that the digest does too. */
+  createdAtMs: number
+}
+
+/** Step key to result. Keys are `sha256:…` and say everything that the result depends on. */
+export interface StepCache {
+  get(scope: string, key: string): Promise<CachedStep | null>
+  put(scope: string, key: string, step: CachedStep, components: readonly KeyComponent[]): Promise<void>
+  /** The newest components stored for the same instruction at the same place, to say why a key missed. */
+  nearest(scope: string, place: string): Promise<readonly KeyComponent[] | null>
+}
+
+/** One named part of a step's key: `{ name: 'COPY package.json', digest }`. */
+export interface KeyComponent {
+  name: string
+  digest: string
+}
+
+/** Opens a compressed layer's bytes wherever they are. */
+export interface LayerSource {
+  open(layer: Layer, signal: AbortSignal): Promise<Readable>
+}
