@@ -1,26 +1,31 @@
 import { defineConfig } from 'vitest/config'
 
-/** A project is a kind of machine access; `npm test` runs them all, in this order. */
-const project = (name: string, include: string[], test: object = {}) => ({
-  test: { name, include, exclude: ['test/fixtures/**'], ...test },
+/** A project is a kind of access to the machine; the groups run one after another. */
+const project = (name: string, include: string[], groupOrder: number, more: object = {}) => ({
+  test: { name, include, exclude: ['test/fixtures/**'], sequence: { groupOrder }, ...more },
 })
 
-const oneAtATime = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 180_000 }
+const oneAtATime = { fileParallelism: false, hookTimeout: 300_000 }
 
 export default defineConfig({
   test: {
+    reporters: ['default', './test/support/summary-reporter.ts'],
     projects: [
-      project('unit', [
-        'test/{core/domain,core/host,api,workers,buildkit-lite,sandbox,cluster,cli,dashboards}/**/*.test.ts',
-        'test/*.test.ts',
-      ]),
-      project('redis', ['test/core/store/**/*.test.ts', 'test/redis/**/*.test.ts'], {
-        testTimeout: 30_000,
+      project(
+        'unit',
+        [
+          'test/{core/domain,core/host,api,workers,buildkit-lite,sandbox,cluster,cli,dashboards}/**/*.test.ts',
+          'test/*.test.ts',
+        ],
+        0,
+      ),
+      project('redis', ['test/core/store/**/*.test.ts', 'test/redis/**/*.test.ts'], 1, {
+        testTimeout: 60_000,
         hookTimeout: 60_000,
       }),
-      project('privileged', ['test/privileged/**/*.test.ts'], oneAtATime),
-      project('e2e', ['test/e2e/**/*.test.ts'], { ...oneAtATime, testTimeout: 600_000, hookTimeout: 600_000 }),
-      project('browser', ['test/browser/**/*.test.ts'], { ...oneAtATime, testTimeout: 180_000, hookTimeout: 600_000 }),
+      project('privileged', ['test/privileged/**/*.test.ts'], 2, { ...oneAtATime, testTimeout: 120_000 }),
+      project('e2e', ['test/e2e/**/*.test.ts'], 3, { ...oneAtATime, testTimeout: 300_000 }),
+      project('browser', ['test/browser/**/*.test.ts'], 4, { ...oneAtATime, testTimeout: 120_000 }),
     ],
   },
 })

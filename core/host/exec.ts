@@ -2,6 +2,8 @@ import { type ChildProcess, type SpawnOptions, spawn as spawnChild } from 'node:
 import { once } from 'node:events'
 import { SlipwayError } from '#domain/errors'
 
+export type { ChildProcess } from 'node:child_process'
+
 /** How a process ended: one of the two is set. */
 export interface ExitStatus {
   code: number | null
