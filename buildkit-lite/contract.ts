@@ -41,6 +41,8 @@ export interface BuildTools {
   blobs: BlobStore
   registry: Registry
   cache: StepCache
+  /** Directory that outlives the build: cache mounts, and what a running step needs beside its file system. */
+  stateDir: string
   limits: { stepMemoryBytes: number; stepPids: number; stepCpus: number | null }
   /** Awaited, so that a slow listener slows the container's pipe instead of filling memory. */
   report: (event: SolveEvent) => Promise<void>
@@ -68,6 +70,10 @@ export interface BuiltImage {
   configDigest: Digest
   config: Buffer
   layers: readonly Layer[]
+  /** Opens any of `layers`: from the blob store, or lazily from where the base image lies. */
+  content: LayerSource
+  /** `REGISTRY/REPOSITORY` the base image came from, so that a push to the same registry can mount its blobs. */
+  baseRepository: string | null
   /** Manifest, config and compressed layers together. */
   sizeBytes: number
 }
