@@ -1,0 +1,145 @@
+import { Redis } from 'ioredis'
+import { SlipwayError } from '#domain/errors'
+
+/** One object of the cluster as text, with the store's version of its last change. */
+export interface ObjectRecord {
+  /** `Kind/namespace/name`. */
+  key: string
+  version: number
+  json: string
+}
+
+export interface ObjectRecordChange extends ObjectRecord {
+  kind: 'created' | 'updated' | 'deleted'
+}
+
+/**
+ * The embedded cluster's objects. One version counter for all of them: every change takes the next number, and the
+ * history holds the changes in that order. The history is bounded; who asks for changes older than it holds lists anew.
+ */
+export interface ClusterObjects extends AsyncDisposable {
+  /** Fails with kind `already-exists`. Resolves to the version. */
+  create(key: string, json: string): Promise<number>
+  get(key: string): Promise<ObjectRecord | null>
+  /** Everything, with the version the list is of. */
+  list(): Promise<{ version: number; records: ObjectRecord[] }>
+  /** Compare and set: fails with kind `conflict` unless the object's version is the expected one, `not-found` if gone. */
+  update(key: string, json: string, expectedVersion: number): Promise<number>
+  /** `json` is the object's last state, for the history. Fails as `update` does. */
+  delete(key: string, json: string, expectedVersion: number): Promise<number>
+  /** The kept changes after a version, oldest first. */
+  history(afterVersion: number): Promise<ObjectRecordChange[]>
+  /** The kept changes after a version, then what comes, until the signal aborts. */
+  watch(afterVersion: number, signal: AbortSignal): AsyncIterable<ObjectRecordChange>
+}
+
+const OBJECTS = 'slipway:cluster:objects'
+const VERSION = 'slipway:cluster:version'
+const HISTORY = 'slipway:cluster:history'
+const HISTORY_LENGTH = 4000
+
+/**
+ * KEYS: objects (hash), version (counter), history (stream).
+ * ARGV: change, object key, JSON, expected version ('' for a new object), history length.
+ * Result: the new version, or -1 exists already, -2 not found, -3 another version.
+ */
+const WRITE = `
+local current = redis.call('HGET', KEYS[1], ARGV[2])
+if ARGV[1] == 'created' then
+  if current then return -1 end
+else
+  if not current then return -2 end
+  if string.match(current, '^%d+') ~= ARGV[4] then return -3 end
+end
+local version = redis.call('INCR', KEYS[2])
+if ARGV[1] == 'deleted' then redis.call('HDEL', KEYS[1], ARGV[2])
+else redis.call('HSET', KEYS[1], ARGV[2], version .. ' ' .. ARGV[3]) end
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], version .. '-0', 'kind', ARGV[1], 'key', ARGV[2], 'json', ARGV[3])
+return version
+`
+
+/** Opens the objects. While Redis is away calls wait for it to come back. */
+export async function openClusterObjects(redisUrl: string): Promise<ClusterObjects> {
+  const connect = () => connectRedis(redisUrl)
+  const redis = connect()
+  const write = async (kind: ObjectRecordChange['kind'], record: ObjectRecord): Promise<number> => {
+    const expected = kind === 'created' ? '' : String(record.version)
+    const reply = Number(
+      await redis.eval(WRITE, 3, OBJECTS, VERSION, HISTORY, kind, record.key, record.json, expected, HISTORY_LENGTH),
+    )
+    return reply > 0 ? reply : await settle(redis, kind, record, reply)
+  }
+  return {
+    create: async (key, json) => write('created', { key, json, version: 0 }),
+    update: async (key, json, version) => write('updated', { key, json, version }),
+    delete: async (key, json, version) => write('deleted', { key, json, version }),
+    get: async (key) => {
+      const value = await redis.hget(OBJECTS, key)
+      return value === null ? null : toRecord(key, value)
+    },
+    list: async () => list(redis),
+    history: async (after) => (await redis.xrange(HISTORY, `(${after}-0`, '+')).map(toChange),
+    watch: (after, signal) => watch(connect, after, signal),
+    [Symbol.asyncDispose]: async () => redis.disconnect(),
+  }
+}
+
+function connectRedis(redisUrl: string): Redis {
+  const options = { maxRetriesPerRequest: null, retryStrategy: (times: number) => Math.min(50 * times, 1000) }
+  const redis = redisUrl.startsWith('unix:')
+    ? new Redis({ ...options, path: redisUrl.replace(/^unix:(\/\/)?/, '') })
+    : new Redis(redisUrl, options)
+  // A lost connection is repaired by the client itself; without a listener it would end the process.
+  redis.on('error', () => {})
+  return redis
+}
+
+/** After a lost connection the client sends a write again: a refusal then may be our own earlier write. */
+async function settle(redis: Redis, kind: ObjectRecordChange['kind'], record: ObjectRecord, reply: number) {
+  const [latest] = (await redis.xrevrange(HISTORY, '+', '-', 'COUNT', 1)).map(toChange)
+  if (latest?.kind === kind && latest.key === record.key && latest.json === record.json) return latest.version
+  const what = `Object ${record.key} could not be ${kind}`
+  if (reply === -1) throw new SlipwayError('already-exists', `${what}: it exists already`)
+  if (reply === -2) throw new SlipwayError('not-found', `${what}: it does not exist`)
+  throw new SlipwayError('conflict', `${what}: expected version ${record.version}, found another`)
+}
+
+async function list(redis: Redis): Promise<{ version: number; records: ObjectRecord[] }> {
+  const replies = await redis.multi().get(VERSION).hgetall(OBJECTS).exec()
+  const [version, objects] = (replies ?? []).map(([error, value]) => {
+    if (error) throw error
+    return value
+  })
+  const records = Object.entries((objects ?? {}) as Record<string, string>).map(([key, value]) => toRecord(key, value))
+  return { version: Number(version ?? 0), records }
+}
+
+async function* watch(connect: () => Redis, after: number, signal: AbortSignal): AsyncIterable<ObjectRecordChange> {
+  const redis = connect()
+  const stop = () => redis.disconnect()
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    for (let last = `${after}-0`; !signal.aborted; ) {
+      const replies = await redis.xread('BLOCK', 0, 'STREAMS', HISTORY, last)
+      for (const [id, fields] of replies?.[0]?.[1] ?? []) {
+        yield toChange([id, fields])
+        last = id
+      }
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  } finally {
+    signal.removeEventListener('abort', stop)
+    redis.disconnect()
+  }
+}
+
+function toRecord(key: string, value: string): ObjectRecord {
+  const space = value.indexOf(' ')
+  return { key, version: Number(value.slice(0, space)), json: value.slice(space + 1) }
+}
+
+function toChange([id, fields]: [string, string[]]): ObjectRecordChange {
+  const [, kind = '', , key = '', , json = ''] = fields
+  return { kind: kind as ObjectRecordChange['kind'], key, json, version: Number.parseInt(id, 10) }
+}
