@@ -47,8 +47,13 @@ export const Project = z.object({
 export type Project = z.infer<typeof Project>
 
 /** What may be sent to change a project; the secrets are write-only. */
-export const ProjectChange = Project.pick({ repository: true, defaultBranch: true, visibility: true, rules: true })
-  .extend({
+export const ProjectChange = z
+  .object({
+    // Without their defaults: what a change does not name stays as it is.
+    repository: Project.shape.repository.removeDefault(),
+    defaultBranch: Project.shape.defaultBranch.removeDefault(),
+    visibility: Project.shape.visibility.removeDefault(),
+    rules: Project.shape.rules,
     webhookSecret: z.string().min(8).max(256).nullable(),
     /** GitLab's signing token, `whsec_` and base64 of 32 bytes. */
     webhookSigningToken: z.string().startsWith('whsec_').max(256).nullable(),
