@@ -88,9 +88,16 @@ export interface CachedStep {
 /** Step key to result. Keys are `sha256:…` and say everything that the result depends on. */
 export interface StepCache {
   get(scope: string, key: string): Promise<CachedStep | null>
-  put(scope: string, key: string, step: CachedStep, components: readonly KeyComponent[]): Promise<void>
+  put(scope: string, key: string, step: CachedStep, origin: StepOrigin): Promise<void>
   /** The newest components stored for the same instruction at the same place, to say why a key missed. */
   nearest(scope: string, place: string): Promise<readonly KeyComponent[] | null>
+}
+
+/** Where in a Dockerfile a step came from, and what its key was made of. */
+export interface StepOrigin {
+  /** The same for the same instruction at the same place of a stage, whatever its inputs hold. */
+  place: string
+  components: readonly KeyComponent[]
 }
 
 /** One named part of a step's key: `{ name: 'COPY package.json', digest }`. */
