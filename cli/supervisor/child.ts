@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ChildProcess, exited, type ExitStatus, spawn } from '#host/exec'
+import { type ChildProcess, type ExitStatus, exited, spawn } from '#host/exec'
 import type { LogFile } from './log-file.ts'
 
 const FIRST_DELAY_MS = 500

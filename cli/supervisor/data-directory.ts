@@ -18,7 +18,10 @@ export interface DataDirectory extends AsyncDisposable {
 export async function openDataDirectory(path: string): Promise<DataDirectory> {
   const socket = join(path, 'registry', 'registry.sock')
   if (Buffer.byteLength(socket) > SOCKET_PATH_LIMIT) {
-    throw new SlipwayError('invalid', `SLIPWAY_DATA is too long: ${socket} has to fit in ${SOCKET_PATH_LIMIT} bytes, as a socket's name`)
+    throw new SlipwayError(
+      'invalid',
+      `SLIPWAY_DATA is too long: ${socket} has to fit in ${SOCKET_PATH_LIMIT} bytes, as a socket's name`,
+    )
   }
   for (const part of ['', 'run', 'redis', 'registry', 'registry/storage', 'blobs', 'snapshots', 'git', 'logs']) {
     await mkdir(join(path, part), { recursive: true, mode: 0o700 })
@@ -26,7 +29,10 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
   const lock = join(path, 'run', 'supervisor.json')
   await takeLock(lock, path)
   const tokenFile = join(path, 'admin-token')
-  const isNew = !(await access(tokenFile).then(() => true, () => false))
+  const isNew = !(await access(tokenFile).then(
+    () => true,
+    () => false,
+  ))
   if (isNew) await writeFileAtomic(tokenFile, `slip_${randomBytes(24).toString('base64url')}\n`, 0o600)
   const adminToken = (await readFile(tokenFile, 'utf8')).trim()
   return { path, isNew, adminToken, [Symbol.asyncDispose]: () => rm(lock, { force: true }) }
@@ -44,7 +50,10 @@ async function takeLock(lock: string, directory: string): Promise<void> {
     }
     const { pid, startedAt } = JSON.parse(await readFile(lock, 'utf8')) as { pid: number; startedAt: string }
     if ((await startTime(pid)) === startedAt) {
-      throw new SlipwayError('conflict', `${directory} is in use by another Slipway (process ${pid}). Stop it first, or set SLIPWAY_DATA and SLIPWAY_PORT to others.`)
+      throw new SlipwayError(
+        'conflict',
+        `${directory} is in use by another Slipway (process ${pid}). Stop it first, or set SLIPWAY_DATA and SLIPWAY_PORT to others.`,
+      )
     }
     await rm(lock, { force: true })
   }

@@ -1,0 +1,80 @@
+import { join } from 'node:path'
+import pc from 'picocolors'
+import type { Config } from '#host/config'
+import { aborted } from '#host/shutdown'
+import { runDemo } from './demo.ts'
+import { redisChild, registryChild, roleChild, untilItAnswers } from './supervisor/children.ts'
+import { openDataDirectory } from './supervisor/data-directory.ts'
+import { Supervisor } from './supervisor/supervisor.ts'
+
+export interface UpOptions {
+  /** Push the example on an empty data directory. */
+  demo: boolean
+  print: (line: string) => void
+}
+
+/** The whole service on this machine, in the foreground, until the signal aborts. Returns the exit code. */
+export async function up(config: Config, options: UpOptions, signal: AbortSignal): Promise<number> {
+  const { print } = options
+  await using data = await openDataDirectory(config.dataDir)
+  await using supervisor = new Supervisor(config.dataDir)
+  try {
+    await startChildren(config, supervisor, { print, signal })
+    await untilItAnswers(() => getReady(config), signal)
+    printAddresses(config, print)
+    if (data.isNew && options.demo && config.ownCluster) await runDemo(config, data.adminToken, { print, signal })
+    print(pc.dim('Ctrl-C stops everything; what was pushed is kept.'))
+    await aborted(signal)
+  } catch (error) {
+    // Stopped while it was still starting: that is no failure.
+    if (!signal.aborted) throw error
+  }
+  print('stopping')
+  return 0
+}
+
+async function startChildren(
+  config: Config,
+  supervisor: Supervisor,
+  { print, signal }: { print: UpOptions['print']; signal: AbortSignal },
+): Promise<void> {
+  const start = async (spec: Parameters<Supervisor['start']>[0]) => {
+    await supervisor.start(spec, signal)
+    print(`${pc.green('✔')} ${spec.name}`)
+  }
+  if (config.ownRedis) await start(redisChild(config))
+  if (config.ownRegistry) await start(await registryChild(config))
+  const api = roleChild('api')
+  await start({
+    ...api,
+    ready: (childSignal) => untilItAnswers(() => getOk(`${localUrl(config)}/healthz`), childSignal),
+  })
+  if (config.ownCluster) await start(roleChild('cluster'))
+  await start(roleChild('worker'))
+}
+
+/** Our own address for requests from this machine, whatever the public one is. */
+export function localUrl(config: Config): string {
+  const everywhere = config.host === '0.0.0.0' || config.host === '::'
+  const host = everywhere ? '127.0.0.1' : config.host
+  return `http://${host.includes(':') ? `[${host}]` : host}:${config.port}`
+}
+
+async function getReady(config: Config): Promise<void> {
+  await getOk(`${localUrl(config)}/readyz`)
+}
+
+async function getOk(url: string): Promise<void> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(3000) })
+  await response.body?.cancel()
+  if (!response.ok) throw new Error(`${url} answers ${response.status}`)
+}
+
+function printAddresses(config: Config, print: UpOptions['print']): void {
+  print('')
+  print(`  Dashboard    ${pc.cyan(config.baseUrl)}`)
+  print(`  Push to      ${config.baseUrl}/git/NAMESPACE/NAME.git  (any user name, the token as the password)`)
+  print(`  Admin token  ${join(config.dataDir, 'admin-token')}`)
+  print(`  kubectl      --kubeconfig ${config.kubeconfigFile}`)
+  print('')
+}

@@ -1,0 +1,78 @@
+import { useQuery } from '@tanstack/react-query'
+import { Link } from '@tanstack/react-router'
+import type { Delivery, Verdict } from '#domain/delivery'
+import { api } from '../api.ts'
+import { Missing } from '../parts/session.tsx'
+import { TimeAgo } from '../parts/time.tsx'
+
+/** Every webhook and push that came in, with what became of it. */
+export function DeliveriesPage() {
+  const { data, error } = useQuery({ queryKey: ['deliveries'], queryFn: api.deliveries })
+  if (!data) return <Missing error={error} />
+  return (
+    <>
+      <h1>Deliveries</h1>
+      {data.items.length === 0 && <p className="empty">No webhook has come in yet.</p>}
+      {data.items.length > 0 && (
+        <div className="table-scroller">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Verdict</th>
+                <th scope="col">Event</th>
+                <th scope="col">Project</th>
+                <th scope="col">Answered</th>
+                <th scope="col">Received</th>
+              </tr>
+            </thead>
+            <tbody>
+              {data.items.map((delivery) => (
+                <DeliveryRow key={delivery.id} delivery={delivery} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </>
+  )
+}
+
+function DeliveryRow({ delivery }: { delivery: Delivery }) {
+  return (
+    <tr>
+      <td>
+        <span className={`verdict verdict-${delivery.verdict.kind}`}>{delivery.verdict.kind}</span>
+        <div className="muted">
+          <VerdictText verdict={delivery.verdict} />
+        </div>
+      </td>
+      <td>
+        {delivery.provider} {delivery.event}
+      </td>
+      <td>{delivery.project ?? '–'}</td>
+      <td className="number">{Math.round(delivery.answeredInMs)} ms</td>
+      <td>
+        <TimeAgo atMs={delivery.receivedAtMs} />
+      </td>
+    </tr>
+  )
+}
+
+function VerdictText({ verdict }: { verdict: Verdict }) {
+  switch (verdict.kind) {
+    case 'accepted':
+    case 'duplicate':
+      return verdict.builds.map((id) => (
+        <Link key={id} to="/builds/$id" params={{ id }}>
+          build{' '}
+        </Link>
+      ))
+    case 'rejected':
+      return `${verdict.status}: ${verdict.reason}`
+    case 'ignored':
+    case 'answered':
+      return verdict.reason
+    default:
+      return verdict satisfies never
+  }
+}
