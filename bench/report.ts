@@ -1,0 +1,41 @@
+/** One measured figure, with what it is compared to. */
+export interface Report {
+  name: string
+  unit: 'ms'
+  samples: number
+  min: number
+  median: number
+  p95: number
+  p99: number
+  max: number
+  /** What we mean to stay below, and which of the figures it is about. */
+  aim: string
+}
+
+/** Prints a figure's line at once and returns it for the table. */
+export function report(name: string, samplesMs: readonly number[], aim: string): Report {
+  const sorted = samplesMs.toSorted((a, b) => a - b)
+  const at = (share: number) =>
+    round(sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN)
+  const figure: Report = {
+    name,
+    unit: 'ms',
+    samples: sorted.length,
+    min: at(0.0001),
+    median: at(0.5),
+    p95: at(0.95),
+    p99: at(0.99),
+    max: at(1),
+    aim,
+  }
+  console.log(JSON.stringify(figure))
+  return figure
+}
+
+export function printReport(reports: readonly Report[]): void {
+  console.table(Object.fromEntries(reports.map(({ name, ...figures }) => [name, figures])))
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10
+}
