@@ -18,6 +18,7 @@ export interface Store extends AsyncDisposable {
   readonly rollouts: Rollouts
   readonly workers: Workers
   readonly stepCache: StoredStepCache
+  readonly tags: TagMoves
   /** Rejects if Redis does not answer. */
   ping(): Promise<void>
 }
@@ -88,12 +89,17 @@ export interface Builds {
   cancel(id: BuildId, reason: string, nowMs: number): Promise<boolean>
   /** Ids of builds to cancel, told to whoever runs them. */
   onCancel(listener: (id: BuildId, reason: string) => void): AsyncDisposable
-  /** History, then what comes; ends after the `finished` event, or once `signal` aborts. */
+  /**
+   * History, then what comes; ends once the build and its rollouts have all ended, or `signal` aborts. A build's stream
+   * goes on after `finished` while one of its rollouts is open.
+   */
   events(id: BuildId, afterId: string | null, signal: AbortSignal): AsyncIterable<StoredEvent>
   /** Changes of any build, for pages that list them; coalesced by build, nothing is repeated. */
   watch(signal: AbortSignal): AsyncIterable<Build>
   /** Queued builds in the order they will be claimed. */
   queued(): Promise<Build[]>
+  /** Gives every queued build a ticket that has none; how many builds are queued. */
+  sweep(): Promise<number>
 }
 
 export interface Deliveries {
@@ -111,8 +117,18 @@ export interface Deliveries {
   list(project: ProjectName | null, cursor: string | null, limit: number): Promise<Page<Delivery>>
 }
 
-/** What a token allows. `repository` is a project's image name; `*` is all. */
-export type Grant = { kind: 'admin' } | { kind: 'registry'; repository: string; actions: readonly ('pull' | 'push')[] }
+/**
+ * What a token allows (`mayUseRepository` decides). `repository` is a project's image name; `*` is all. `alsoPull` names
+ * further repositories that may be pulled; `library/*` is everything beneath `library`.
+ */
+export type Grant =
+  | { kind: 'admin' }
+  | {
+      kind: 'registry'
+      repository: string
+      actions: readonly ('pull' | 'push')[]
+      alsoPull?: readonly string[]
+    }
 
 export interface Tokens {
   /** Makes a random token; only its hash is kept. `ttlMs` null never expires. */
@@ -130,6 +146,8 @@ export interface Rollouts {
   get(id: RolloutId): Promise<Rollout | null>
   list(project: ProjectName | null, limit: number): Promise<Rollout[]>
   update(id: RolloutId, change: Partial<Rollout>): Promise<Rollout>
+  /** Builds that asked for this rollout, to whose events its progress belongs. */
+  followers(id: RolloutId): Promise<BuildId[]>
   /** Takes the next pending rollout whose target has none in flight; older pending ones of the target are superseded. */
   claim(worker: WorkerId, leaseMs: number, nowMs: number): Promise<Rollout | null>
   renew(id: RolloutId, worker: WorkerId, leaseMs: number, nowMs: number): Promise<boolean>
@@ -153,6 +171,12 @@ export interface Workers {
   beat(worker: WorkerRecord, ttlMs: number): Promise<void>
   leave(id: WorkerId): Promise<void>
   list(): Promise<WorkerRecord[]>
+}
+
+/** Tags never move backwards: an older build's push after a newer one leaves the tag alone. */
+export interface TagMoves {
+  /** Runs `move` while no other build moves the tag, if no newer build has; whether it ran. */
+  move(project: ProjectName, tag: string, number: number, move: () => Promise<void>): Promise<boolean>
 }
 
 /** The step cache that workers share; the builder's `StepCache` in the store's words. Values are opaque JSON. */
