@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { type IncomingMessage, request as httpRequest, type RequestOptions } from 'node:http'
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
 import type { Readable } from 'node:stream'
@@ -9,7 +9,10 @@ import type { IntOrString } from '../kinds.ts'
 import type { Container, ProbeAction } from '../pod-kinds.ts'
 
 /** An `error` says nothing of the container: the probe itself could not be made. */
-export type ProbeOutcome = { kind: 'success' } | { kind: 'failure'; message: string } | { kind: 'error'; message: string }
+export type ProbeOutcome =
+  | { kind: 'success' }
+  | { kind: 'failure'; message: string }
+  | { kind: 'error'; message: string }
 
 /** The container a probe or hook is sent to. */
 export interface ProbeTarget {
@@ -93,7 +96,7 @@ async function get(url: URL, headers: Record<string, string>, signal: AbortSigna
     response.on('error', () => {})
     return response
   } catch (error) {
-    throw new SlipwayError('unavailable', `Get "${url}": ${messageOf(error)}`, { cause: error })
+    throw new SlipwayError('unavailable', `Get "${url.href}": ${messageOf(error)}`, { cause: error })
   }
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import type { Condition } from '../../../cluster/kinds.ts'
 import { podConditions } from '../../../cluster/kubelet/conditions.ts'
 import { expandVariables } from '../../../cluster/kubelet/expansion.ts'
 import { podPhase } from '../../../cluster/kubelet/phase.ts'
@@ -11,7 +12,6 @@ import {
   type LastSeen,
   shouldRestart,
 } from '../../../cluster/kubelet/restart.ts'
-import type { Condition } from '../../../cluster/kinds.ts'
 import type { ContainerStatus, PodSpec } from '../../../cluster/pod-kinds.ts'
 
 function vectors<T>(name: string): T[] {
