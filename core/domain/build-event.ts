@@ -111,7 +111,9 @@ export function applyBuildEvent(build: Build, event: BuildEvent): Build {
     case 'step-started':
       return changeStep(build, event.step, { status: 'running', startedAtMs: event.atMs, missReason: event.missReason })
     case 'log':
-      return { ...build, logLines: event.unfinished ? build.logLines : lastLine(event.firstLine, event.text) }
+      // A line that was previewed keeps its number, and may end after later ones.
+      if (event.unfinished) return build
+      return { ...build, logLines: Math.max(build.logLines, lastLine(event.firstLine, event.text)) }
     case 'step-finished':
       return finishStep(build, event)
     case 'image-ready':

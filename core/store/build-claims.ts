@@ -28,7 +28,7 @@ export interface ClaimOptions {
 /** The right to write a build: given, kept, used, lost and given back. */
 export function createBuildClaims(
   options: ClaimOptions,
-): Pick<Builds, 'claim' | 'renew' | 'append' | 'appendAfter' | 'release' | 'reclaimExpired'> {
+): Pick<Builds, 'claim' | 'renew' | 'append' | 'appendAfter' | 'release' | 'reclaimExpired' | 'reclaimFrom'> {
   const { redis, tickets } = options
   const writer = createClaimWriter(redis)
   return {
@@ -59,18 +59,33 @@ export function createBuildClaims(
     },
     async reclaimExpired(nowMs, maxAttempts) {
       const expired = (await redis.zrangebyscore(keys.leases, '-inf', nowMs)) as BuildId[]
-      const reclaimed: Build[] = []
-      for (const id of expired) {
-        const { outcome, build } = await changeBuild(redis, id, { kind: 'expired', nowMs }, (snapshot) =>
-          snapshot.build.status === 'running' ? afterLoss(snapshot, nowMs, maxAttempts) : null,
-        )
-        if (outcome === 'ok' && build) reclaimed.push(build)
-        if (outcome === 'missing') await redis.zrem(keys.leases, id)
-      }
-      await tickets.add(reclaimed.filter((build) => build.status === 'queued'))
-      return reclaimed.map((build) => build.id)
+      return reclaim(options, expired, { nowMs, leaseEndMs: nowMs, maxAttempts, worker: null })
+    },
+    async reclaimFrom(worker, nowMs, maxAttempts) {
+      const held = (await redis.zrange(keys.leases, '0', '-1')) as BuildId[]
+      return reclaim(options, held, { nowMs, leaseEndMs: Number.MAX_SAFE_INTEGER, maxAttempts, worker })
     },
   }
+}
+
+/** Takes running builds back whose lease ends before `leaseEndMs`, or those of one worker. */
+async function reclaim(
+  { redis, tickets }: ClaimOptions,
+  ids: readonly BuildId[],
+  of: { nowMs: number; leaseEndMs: number; maxAttempts: number; worker: WorkerId | null },
+): Promise<BuildId[]> {
+  const reclaimed: Build[] = []
+  for (const id of ids) {
+    const guard = { kind: 'expired', nowMs: of.leaseEndMs } as const
+    const { outcome, build } = await changeBuild(redis, id, guard, (snapshot) => {
+      const isOurs = of.worker === null || snapshot.build.worker === of.worker
+      return isOurs && snapshot.build.status === 'running' ? afterLoss(snapshot, of.nowMs, of.maxAttempts) : null
+    })
+    if (outcome === 'ok' && build) reclaimed.push(build)
+    if (outcome === 'missing') await redis.zrem(keys.leases, id)
+  }
+  await tickets.add(reclaimed.filter((build) => build.status === 'queued'))
+  return reclaimed.map((build) => build.id)
 }
 
 async function claimBuild(

@@ -83,6 +83,8 @@ export interface Builds {
   appendAfter(id: BuildId, events: readonly BuildEvent[]): Promise<void>
   /** Gives back the claims of leases that ended; each becomes queued again, or failed with `worker-lost` after `maxAttempts`. */
   reclaimExpired(nowMs: number, maxAttempts: number): Promise<BuildId[]>
+  /** The same, at once, for everything that a worker held which is known to be dead. */
+  reclaimFrom(worker: WorkerId, nowMs: number, maxAttempts: number): Promise<BuildId[]>
   /** Returns an unfinished claim to the queue at once, as a worker does that is asked to stop. */
   release(claim: Claim, reason: string, nowMs: number): Promise<void>
   /** Queued: cancelled at once. Running: its worker is told. Final: false. */
@@ -151,6 +153,8 @@ export interface Rollouts {
   /** Takes the next pending rollout whose target has none in flight; older pending ones of the target are superseded. */
   claim(worker: WorkerId, leaseMs: number, nowMs: number): Promise<Rollout | null>
   renew(id: RolloutId, worker: WorkerId, leaseMs: number, nowMs: number): Promise<boolean>
+  /** Frees the targets that a worker held which is known to be dead, so that its rollouts can be claimed at once. */
+  reclaimFrom(worker: WorkerId): Promise<void>
   /** Digest that last went live on a target. */
   lastVerified(target: Rollout['target']): Promise<Digest | null>
   watch(signal: AbortSignal): AsyncIterable<Rollout>

@@ -32,6 +32,13 @@ export function createRollouts(context: RolloutContext): Rollouts {
         (await runScript<number>(redis, 'extend-lock', [keys.rolloutLock(rollout.target)], [holder, leaseMs])) === 1
       )
     },
+    async reclaimFrom(worker) {
+      for (const rollout of await load(await redis.zrange(keys.openRollouts, '0', '-1'))) {
+        if (!rollout) continue
+        const lock = keys.rolloutLock(rollout.target)
+        await runScript(redis, 'extend-lock', [lock], [`${rollout.id} ${worker}`, 0])
+      }
+    },
     lastVerified: async (target) => (await redis.hget(keys.target(target), 'verified')) as Digest | null,
     watch: (signal) => watchRollouts(redis, announcements, signal),
   }

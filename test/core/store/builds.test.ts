@@ -115,6 +115,15 @@ test('a build that loses its workers too often fails as worker-lost', async () =
   expect(await store.builds.claim(id, workerId(), 1000, 99_000)).toBeNull()
 })
 
+test('what a dead worker held comes back at once, and nothing else does', async () => {
+  const [its, other] = [await queueOne(), await queueOne()]
+  const dead = await claimOne(its)
+  await claimOne(other)
+  expect(await store.builds.reclaimFrom(dead.worker, 3000, 3)).toEqual([its])
+  expect((await store.builds.get(its))?.status).toBe('queued')
+  expect((await store.builds.get(other))?.status).toBe('running')
+})
+
 test('a renewed lease is not reclaimed', async () => {
   const id = await queueOne()
   const claim = await claimOne(id, 1000, 2000)
