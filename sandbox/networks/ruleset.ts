@@ -1,0 +1,94 @@
+/** Where a build may never connect to: private, link-local, shared, reserved and multicast addresses. */
+const DENIED = [
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '224.0.0.0/3',
+]
+/** Mail is what hijacked builds send. */
+const MAIL_PORTS = [25, 465, 587]
+
+export interface RulesetSettings {
+  table: string
+  /** Interfaces of builds and pods are called so, followed by `b` or `p` and a number. */
+  linkPrefix: string
+  resolvers: readonly string[]
+  /** The host's neighbours, denied to builds like private addresses. */
+  onLink: readonly string[]
+  /** Of all owners' pods. */
+  podNetwork: string
+}
+
+/**
+ * The whole table, https://wiki.nftables.org: replaces an older one of that name in one transaction. TCP is refused by
+ * a reset, because the kernel limits the rate of ICMP errors and a client would wait.
+ */
+export function rulesetText({ table, linkPrefix, resolvers, onLink, podNetwork }: RulesetSettings): string {
+  const [build, pod] = [`"${linkPrefix}b*"`, `"${linkPrefix}p*"`]
+  return `table inet ${table}
+delete table inet ${table}
+table inet ${table} {
+  set resolvers {
+    type ipv4_addr; flags interval; auto-merge
+    ${elements(resolvers)}
+  }
+  set denied {
+    type ipv4_addr; flags interval; auto-merge
+    ${elements([...DENIED, ...onLink])}
+  }
+  chain refuse {
+    meta l4proto tcp reject with tcp reset
+    reject with icmpx admin-prohibited
+  }
+  chain unforged {
+    type filter hook prerouting priority raw
+    iifname ${build} fib saddr . iif oif missing drop
+    iifname ${pod} fib saddr . iif oif missing drop
+  }
+  chain to_host {
+    type filter hook input priority filter - 10
+    iifname != ${build} accept
+    ct state established,related accept
+    ip daddr @resolvers meta l4proto { tcp, udp } th dport 53 accept
+    goto refuse
+  }
+  chain through {
+    type filter hook forward priority filter - 10
+    oifname ${build} ct state established,related accept
+    oifname ${build} goto refuse
+    oifname ${pod} ct state established,related accept
+    oifname ${pod} iifname != "slip*" goto refuse
+    iifname ${pod} tcp flags syn tcp option maxseg size set rt mtu
+    iifname != ${build} accept
+    ct state invalid drop
+    meta nfproto ipv6 goto refuse
+    ip daddr @resolvers meta l4proto { tcp, udp } th dport 53 accept
+    ip daddr @denied goto refuse
+    tcp dport { ${MAIL_PORTS.join(', ')} } goto refuse
+    tcp flags syn tcp option maxseg size set rt mtu
+    accept
+  }
+  chain outwards {
+    type nat hook postrouting priority srcnat
+    iifname ${build} masquerade
+    iifname ${pod} ip daddr != ${podNetwork} masquerade
+  }
+}
+`
+}
+
+/** The text that removes the table, whether or not it is there. */
+export function removalText(table: string): string {
+  return `table inet ${table}\ndelete table inet ${table}\n`
+}
+
+/** nft takes no empty list. */
+function elements(values: readonly string[]): string {
+  return values.length === 0 ? '' : `elements = { ${values.join(', ')} }`
+}

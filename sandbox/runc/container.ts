@@ -1,0 +1,132 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import type { ExitStatus } from '#host/exec'
+import type { Logger } from '#host/log'
+import { newId } from '#host/new-id'
+import type { Container, ContainerSpec, ContainerUsage, ExecProcess, ExecSpec } from '../contract.ts'
+import type { Cell } from './cell.ts'
+import { type OwnLimits, processConfig } from './process-config.ts'
+import { outputOf, type RuncProcess, startRunc } from './runc-process.ts'
+
+/** A container that also says when its traces on the host are gone. */
+export interface OwnedContainer extends Container {
+  readonly cleared: Promise<void>
+}
+
+interface Surroundings {
+  ours: OwnLimits
+  log: Logger
+  signal: AbortSignal
+}
+
+/** The running container of a started runc. */
+export function containerOf(runc: RuncProcess, cell: Cell, spec: ContainerSpec, around: Surroundings): OwnedContainer {
+  const { log, signal } = around
+  const output = outputOf(runc.child)
+  let hasExited = false
+  const killAll = () => {
+    cell.cgroup.killAll().catch((error: unknown) => log.error({ error, container: cell.id }, 'container does not die'))
+  }
+  signal.addEventListener('abort', killAll, { once: true })
+
+  const exited = finish(runc, cell).finally(() => {
+    hasExited = true
+    signal.removeEventListener('abort', killAll)
+  })
+  const cleared = clearAfter(exited, cell, log)
+
+  return {
+    id: cell.id,
+    pid: runc.pid,
+    ...output,
+    exited,
+    cleared,
+    async kill(name) {
+      // Until runc has been waited for, the number cannot belong to another process.
+      if (!hasExited && runc.child.exitCode === null) signalProcess(runc.pid, name)
+    },
+    exec: (command) => execIn(cell, spec, command, around.ours),
+    async [Symbol.asyncDispose]() {
+      if (!hasExited) {
+        await cell.cgroup.killAll()
+        // Output that nobody reads any more would keep runc from ending.
+        abandon(output)
+      }
+      await exited
+    },
+  }
+}
+
+async function finish(runc: RuncProcess, cell: Cell): Promise<ExitStatus & { usage: ContainerUsage }> {
+  const exit = await runc.exited
+  // The first process's end is the end of its process namespace; only a killed runc leaves something.
+  if (!cell.cgroup.isEmpty()) await cell.cgroup.killAll()
+  return { ...exit, usage: cell.cgroup.usage() }
+}
+
+async function clearAfter(exited: Promise<unknown>, cell: Cell, log: Logger): Promise<void> {
+  try {
+    await exited
+    await cell.clear()
+  } catch (error) {
+    log.error({ error, container: cell.id }, 'container left something behind')
+  }
+}
+
+function abandon(output: { stdout: Readable; stderr: Readable }): void {
+  output.stdout.destroy()
+  output.stderr.destroy()
+}
+
+async function execIn(cell: Cell, spec: ContainerSpec, command: ExecSpec, ours: OwnLimits): Promise<ExecProcess> {
+  const base = join(cell.dir, newId('exec'))
+  const processFile = `${base}.json`
+  const settings = {
+    args: command.args,
+    env: command.env ?? spec.env,
+    workingDir: command.workingDir ?? spec.workingDir,
+    user: command.user ?? spec.user,
+    security: spec.security,
+    ours,
+  }
+  await writeFile(processFile, JSON.stringify(processConfig(settings)))
+  const runc = await startRunc({
+    stateDir: cell.stateDir,
+    command: ['exec', '--process', processFile, cell.id],
+    pidFile: `${base}.pid`,
+    logFile: `${base}.log`,
+    program: command.args[0] ?? '',
+    stdin: 'pipe',
+  })
+  const { stdin } = runc.child
+  if (!stdin) throw new TypeError('runc was started without a pipe for input')
+  // A program that does not read its input is judged by its exit code.
+  stdin.on('error', () => {})
+  const output = outputOf(runc.child)
+  const exited = runc.exited.finally(async () => {
+    await Promise.all(['.json', '.pid', '.log'].map((suffix) => rm(base + suffix, { force: true })))
+  })
+  exited.catch(() => {})
+  return {
+    stdin,
+    ...output,
+    exited,
+    async [Symbol.asyncDispose]() {
+      if (runc.child.exitCode === null && runc.child.signalCode === null) {
+        signalProcess(runc.pid, 'SIGKILL')
+        abandon(output)
+      }
+      await exited
+    },
+  }
+}
+
+function signalProcess(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    // Gone already, which is what most signals ask for.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+  }
+}

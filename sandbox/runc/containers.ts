@@ -1,0 +1,103 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Logger } from '#host/log'
+import { openCgroup } from '../cgroups/cgroup.ts'
+import type { CgroupHierarchies } from '../cgroups/hierarchies.ts'
+import type { Container, ContainerSpec, Containers } from '../contract.ts'
+import type { Scope } from '../scope.ts'
+import { type Cell, discard, makeCell } from './cell.ts'
+import { ociConfig } from './config.ts'
+import { containerOf } from './container.ts'
+import { hostsText, type Resolver } from './name-files.ts'
+import { type OwnLimits, readOwnLimits } from './process-config.ts'
+import { type RuncProcess, startRunc } from './runc-process.ts'
+
+export interface ContainersSettings {
+  scope: Scope
+  hierarchies: CgroupHierarchies
+  resolver: Resolver
+  log: Logger
+}
+
+/** Containers of one owner. Disposing kills those that are left and waits until every trace is gone. */
+export async function openContainers(settings: ContainersSettings): Promise<Containers & AsyncDisposable> {
+  const { scope, hierarchies } = settings
+  const ours = await readOwnLimits()
+  const running = new Set<Container>()
+  const endings = new Set<Promise<void>>()
+  await mkdir(join(scope.runDir, 'runc'), { recursive: true, mode: 0o700 })
+  const group = openCgroup(hierarchies, scope.cgroup)
+  await group.create()
+
+  const start = async (spec: ContainerSpec, signal: AbortSignal): Promise<Container> => {
+    signal.throwIfAborted()
+    const cell = await makeCell(scope, hierarchies)
+    const runc = await startIn(cell, spec, { ...settings, ours }).catch(async (error: unknown) => {
+      await discard(cell)
+      throw error
+    })
+    const container = containerOf(runc, cell, spec, { ours, log: settings.log, signal })
+    running.add(container)
+    const ending = container.cleared.finally(() => {
+      running.delete(container)
+      endings.delete(ending)
+    })
+    endings.add(ending)
+    if (signal.aborted) {
+      await container[Symbol.asyncDispose]()
+      signal.throwIfAborted()
+    }
+    return container
+  }
+
+  return {
+    start,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...running].map((container) => container[Symbol.asyncDispose]()))
+      await Promise.all(endings)
+      await group.remove()
+    },
+  }
+}
+
+async function startIn(
+  cell: Cell,
+  spec: ContainerSpec,
+  settings: ContainersSettings & { ours: OwnLimits },
+): Promise<RuncProcess> {
+  const { scope, hierarchies, resolver, ours } = settings
+  const [resolvConf, hosts] = [join(cell.dir, 'resolv.conf'), join(cell.dir, 'hosts')]
+  const address = typeof spec.network === 'string' ? null : spec.network.address
+  const config = ociConfig(spec, {
+    cgroupsPath: `${scope.cgroup}/${cell.id}`,
+    ours,
+    limitsSwap: countsSwap(hierarchies),
+    resolvConf,
+    hosts,
+  })
+  await Promise.all([
+    writeFile(resolvConf, spec.network === 'host' ? await readFile('/etc/resolv.conf', 'utf8') : resolver.text),
+    writeFile(
+      hosts,
+      spec.network === 'host' ? await readFile('/etc/hosts', 'utf8') : hostsText(spec.hostname, address),
+    ),
+    writeFile(join(cell.dir, 'config.json'), JSON.stringify(config)),
+  ])
+  return startRunc({
+    stateDir: cell.stateDir,
+    command: ['run', '--keep', '--bundle', cell.dir, cell.id],
+    pidFile: join(cell.dir, 'pid'),
+    logFile: join(cell.dir, 'log.json'),
+    program: spec.args[0] ?? '',
+    stdin: 'ignore',
+  })
+}
+
+/** A kernel without swap accounting refuses the limit, and one without swap does not need it. */
+function countsSwap({ version, v1, v2 }: CgroupHierarchies): boolean {
+  if (version === 1) return existsSync(join(v1.get('memory') ?? '', 'memory.memsw.limit_in_bytes'))
+  // The root group has no limits; any of its children shows what the kernel offers.
+  const root = v2 ?? ''
+  return readdirSync(root).some((name) => existsSync(join(root, name, 'memory.swap.max')))
+}

@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises'
+import { SlipwayError } from '#domain/errors'
+
+/** A program that could not be started: `exitCode` is what a shell would report, 126 or 127. */
+export class ProgramError extends SlipwayError {
+  readonly exitCode: number
+
+  constructor(message: string, exitCode: number) {
+    super('step-failed', message)
+    this.exitCode = exitCode
+  }
+}
+
+/** The last error that runc logged, or null. Each line of its log is a JSON object. */
+export async function readRuncError(logFile: string): Promise<string | null> {
+  const text = await readFile(logFile, 'utf8').catch(() => '')
+  const errors = text.split('\n').filter(Boolean).flatMap(parseLine)
+  return errors.at(-1) ?? null
+}
+
+function parseLine(line: string): string[] {
+  try {
+    const entry: unknown = JSON.parse(line)
+    if (typeof entry !== 'object' || entry === null || !('level' in entry) || !('msg' in entry)) return []
+    return entry.level === 'error' || entry.level === 'fatal' ? [String(entry.msg)] : []
+  } catch {
+    // A line that runc did not finish says nothing.
+    return []
+  }
+}
+
+/** What a failed start means: the user's program is missing or unusable, or something of ours went wrong. */
+export function startError(program: string, runcMessage: string | null): SlipwayError {
+  const cause = clean(runcMessage ?? 'runc ended without saying why')
+  const shown = JSON.stringify(program)
+  if (/executable file not found|exec.*no such file or directory/.test(cause))
+    return new ProgramError(`Program ${shown} was not found in the container (exit code 127)`, 127)
+  if (/exec.*(permission denied|is a directory|exec format error)/.test(cause)) {
+    const why = /permission denied|is a directory|exec format error/.exec(cause)?.[0] ?? cause
+    return new ProgramError(`Program ${shown} cannot be run in the container: ${why} (exit code 126)`, 126)
+  }
+  if (/chdir to cwd|cwd/.test(cause)) return new SlipwayError('step-failed', `Program ${shown} did not start: ${cause}`)
+  return new SlipwayError('internal', `Container of ${shown} did not start: ${cause}`)
+}
+
+/** runc puts every layer of its own in front of what happened. */
+function clean(message: string): string {
+  return message
+    .replace(/^(runc (run|exec|create) failed: |unable to start container process: |exec failed: )+/, '')
+    .replace(/^error during container init: /, '')
+    .replace(/: unknown$/, '')
+    .trim()
+}

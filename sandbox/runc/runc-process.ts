@@ -1,0 +1,79 @@
+import type { ChildProcess } from 'node:child_process'
+import { watch } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import type { Readable } from 'node:stream'
+import type { ExitStatus } from '#host/exec'
+import { exited, spawn } from '#host/exec'
+import { readRuncError, startError } from './runc-log.ts'
+
+/** A runc in the foreground: it copies the program's output and ends as the program ends. */
+export interface RuncProcess {
+  /** Of the program inside, as seen from here. */
+  readonly pid: number
+  readonly child: ChildProcess
+  readonly exited: Promise<ExitStatus>
+}
+
+export interface RuncCall {
+  /** Directory that holds runc's state of all our containers. */
+  stateDir: string
+  /** `run` or `exec` with its own options and arguments, without pid file. */
+  command: readonly [name: string, ...args: string[]]
+  pidFile: string
+  logFile: string
+  /** What the error names. */
+  program: string
+  stdin: 'ignore' | 'pipe'
+}
+
+/** Resolves when the program inside runs; rejects with what runc logged where it never did. */
+export async function startRunc(call: RuncCall): Promise<RuncProcess> {
+  const [name, ...args] = call.command
+  const started = fileAppears(call.pidFile)
+  const child = spawn(
+    'runc',
+    ['--root', call.stateDir, '--log', call.logFile, '--log-format', 'json', name, '--pid-file', call.pidFile, ...args],
+    { stdio: [call.stdin, 'pipe', 'pipe'] },
+  )
+  const ended = exited(child)
+  try {
+    const first = await Promise.race([started.appeared.then(() => 'started' as const), ended])
+    // A short program may end before the news of its pid file arrives.
+    const pid = await readPid(call.pidFile)
+    if (pid === null || (first !== 'started' && (await failedEarly(first, call.logFile)))) {
+      await ended
+      throw startError(call.program, await readRuncError(call.logFile))
+    }
+    return { pid, child, exited: ended }
+  } finally {
+    started.close()
+  }
+}
+
+/** runc itself reports a program that the kernel refused only in its log. */
+async function failedEarly(exit: ExitStatus, logFile: string): Promise<boolean> {
+  return exit.code !== 0 && (await readRuncError(logFile)) !== null
+}
+
+/** The output streams of a child that was started with pipes. */
+export function outputOf(child: ChildProcess): { stdout: Readable; stderr: Readable } {
+  const { stdout, stderr } = child
+  if (!stdout || !stderr) throw new TypeError('runc was started without pipes')
+  return { stdout, stderr }
+}
+
+/** Watches for a file that is renamed into place. */
+function fileAppears(path: string) {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const watcher = watch(dirname(path), (_event, name) => {
+    if (name === basename(path)) resolve()
+  })
+  watcher.on('error', reject)
+  return { appeared: promise, close: () => watcher.close() }
+}
+
+async function readPid(path: string): Promise<number | null> {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  return /^\d+$/.test(text) ? Number(text) : null
+}

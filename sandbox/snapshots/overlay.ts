@@ -1,0 +1,70 @@
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { bytePath, type Sys, SysError } from '#host/sys'
+import type { Layout } from './layout.ts'
+
+/** Distributions differ in their defaults; layers have to come out the same everywhere. */
+const OPTIONS = ['index=off', 'metacopy=off', 'redirect_dir=off']
+/** No syncing of the upper directory: it is thrown away after a crash anyway (Linux 5.10). */
+const VOLATILE = 'volatile'
+
+export interface WritableTree {
+  target: string
+  upperDir: string
+  workDir: string
+  lowerDirs: readonly string[]
+}
+
+/** Mounts the layers and, beneath all of them, the mount points that a container needs. */
+export function mountWritable(sys: Sys, tree: WritableTree, bottom: string): void {
+  const overlay = {
+    target: bytePath(tree.target),
+    lowerDirs: [...tree.lowerDirs, bottom].map(bytePath),
+    upper: { upperDir: bytePath(tree.upperDir), workDir: bytePath(tree.workDir) },
+  }
+  try {
+    sys.mountOverlay({ ...overlay, options: [...OPTIONS, VOLATILE] })
+  } catch (error) {
+    if (!(error instanceof SysError) || error.code !== 'EINVAL') throw error
+    sys.mountOverlay({ ...overlay, options: OPTIONS })
+  }
+}
+
+/** A read-only overlay needs two layers, so two empty ones lie beneath. */
+export function mountReadonly(sys: Sys, target: string, lowerDirs: readonly string[]): void {
+  sys.mountOverlay({
+    target: bytePath(target),
+    lowerDirs: lowerDirs.map(bytePath),
+    upper: null,
+    options: OPTIONS,
+  })
+}
+
+/** Unmounts, lazily where something still looks at the tree: nothing may be written there any more. */
+export function unmountTree(sys: Sys, target: string): void {
+  try {
+    sys.unmount(bytePath(target), { detach: false })
+  } catch (error) {
+    if (!(error instanceof SysError) || error.code !== 'EBUSY') throw error
+    sys.unmount(bytePath(target), { detach: true })
+  }
+}
+
+/** The root of the merged tree is the upper directory's: it starts as its parent's. */
+export function copyRootAttributes(from: string, to: string): void {
+  const { uid, gid, atime, mtime, mode } = lstatSync(from)
+  mkdirSync(to)
+  chownSync(to, uid, gid)
+  chmodSync(to, mode & 0o7777)
+  utimesSync(to, atime, mtime)
+}
+
+/** The constant layers. They never change, so that whoever comes first may make them. */
+export function makeConstantLayers(layout: Layout): void {
+  for (const dir of [layout.stub, ...layout.empty]) mkdirSync(dir, { recursive: true, mode: 0o755 })
+  for (const name of ['proc', 'dev', 'sys', 'etc']) mkdirSync(join(layout.stub, name), { recursive: true, mode: 0o755 })
+  for (const name of ['resolv.conf', 'hosts']) {
+    const path = join(layout.stub, 'etc', name)
+    if (!existsSync(path)) writeFileSync(path, '')
+  }
+}

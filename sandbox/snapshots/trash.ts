@@ -1,0 +1,62 @@
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Logger } from '#host/log'
+import { newId } from '#host/new-id'
+import type { Scope } from '../scope.ts'
+
+/**
+ * Deletes directories in the background, one after the other: a rename takes them out of sight at once. Disposing
+ * finishes the one in hand and leaves the rest to the next owner.
+ */
+export interface Trash extends AsyncDisposable {
+  throwAway(path: string): Promise<void>
+  /** Adds what a dead owner did not come to delete. */
+  takeOver(dead: Scope): Promise<void>
+  /** Resolves when nothing is left to delete. */
+  emptied(): Promise<void>
+}
+
+export async function openTrash(dir: string, scope: Scope, log: Logger): Promise<Trash> {
+  await mkdir(dir, { recursive: true, mode: 0o700 })
+  const trashOf = async ({ id }: Scope) =>
+    (await readdir(dir)).filter((name) => name.startsWith(`${id}.`)).map((name) => join(dir, name))
+  const queue = await trashOf(scope)
+  let closed = false
+  let working: Promise<void> | null = null
+
+  const work = async () => {
+    for (let path = queue.shift(); path !== undefined && !closed; path = queue.shift()) await remove(path, log)
+    working = null
+  }
+  const wake = () => {
+    if (!working && !closed && queue.length > 0) working = work()
+  }
+  wake()
+  const throwAway = async (path: string) => {
+    const target = join(dir, newId(`${scope.id}.t`))
+    await rename(path, target)
+    queue.push(target)
+    wake()
+  }
+  return {
+    throwAway,
+    async takeOver(dead) {
+      for (const path of await trashOf(dead)) await throwAway(path)
+    },
+    async emptied() {
+      while (working) await working
+    },
+    async [Symbol.asyncDispose]() {
+      closed = true
+      await working
+    },
+  }
+}
+
+async function remove(path: string, log: Logger): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true })
+  } catch (error) {
+    log.warn({ error, path }, 'trash cannot be deleted')
+  }
+}
