@@ -30,7 +30,7 @@ export async function benchLogLatency(slipway: RunningSlipway): Promise<Report[]
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.getByRole('heading', { name: 'Builds' }).waitFor()
   await repository.push('-o', 'nowait')
-  const [build] = await slipway.builds(project)
+  const build = await slipway.newest(project)
   await page.goto(`${slipway.baseUrl}/builds/${build.id}`)
   await allSeen
   return [report('log line from process to page', delaysMs, 'p95 <= 500')]

@@ -36,6 +36,11 @@ export function printReport(reports: readonly Report[]): void {
   console.table(Object.fromEntries(reports.map(({ name, ...figures }) => [name, figures])))
 }
 
+/** From one moment to another; NaN, which spoils the figure visibly, where one never came. */
+export function passedMs(startMs: number | null, endMs: number | null): number {
+  return (endMs ?? Number.NaN) - (startMs ?? Number.NaN)
+}
+
 function round(value: number): number {
   return Math.round(value * 10) / 10
 }

@@ -1,5 +1,5 @@
 import type { RunningSlipway } from '#test/slipway'
-import { type Report, report } from './report.ts'
+import { passedMs, type Report, report } from './report.ts'
 
 const STEPS = 30
 
@@ -10,9 +10,7 @@ export async function benchRunOverhead(slipway: RunningSlipway): Promise<Report[
   const repository = await slipway.repository(project, { Dockerfile: `FROM busybox\n${runs}` })
   await repository.push()
   const build = await slipway.build(project, 1)
-  const steps = build.steps.filter((step: { title: string }) => step.title.startsWith('RUN'))
-  const durationsMs = steps.map(
-    (step: { startedAtMs: number; finishedAtMs: number }) => step.finishedAtMs - step.startedAtMs,
-  )
+  const steps = build.steps.filter((step) => step.title.startsWith('RUN'))
+  const durationsMs = steps.map((step) => passedMs(step.startedAtMs, step.finishedAtMs))
   return [report('a trivial RUN, start to layer committed', durationsMs, 'median <= 80')]
 }

@@ -8,7 +8,7 @@ import type { Config } from '#host/config'
 import { run } from '#host/exec'
 import { importBusybox } from './busybox.ts'
 import { createDemoDeployment } from './demo-deployment.ts'
-import { localUrl } from './up.ts'
+import { localUrl } from './local-url.ts'
 
 const PROJECT = 'demo/hello'
 const DEADLINE_MS = 180_000

@@ -3,6 +3,7 @@ import pc from 'picocolors'
 import type { Config } from '#host/config'
 import { aborted } from '#host/shutdown'
 import { runDemo } from './demo.ts'
+import { localUrl } from './local-url.ts'
 import { redisChild, registryChild, roleChild, untilItAnswers } from './supervisor/children.ts'
 import { openDataDirectory } from './supervisor/data-directory.ts'
 import { Supervisor } from './supervisor/supervisor.ts'
@@ -51,13 +52,6 @@ async function startChildren(
   })
   if (config.ownCluster) await start(roleChild('cluster'))
   await start(roleChild('worker'))
-}
-
-/** Our own address for requests from this machine, whatever the public one is. */
-export function localUrl(config: Config): string {
-  const everywhere = config.host === '0.0.0.0' || config.host === '::'
-  const host = everywhere ? '127.0.0.1' : config.host
-  return `http://${host.includes(':') ? `[${host}]` : host}:${config.port}`
 }
 
 async function getReady(config: Config): Promise<void> {

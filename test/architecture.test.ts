@@ -75,7 +75,7 @@ function importsOf(file: string): Import[] {
 }
 
 const files = Object.keys(ARROWS).flatMap((room) =>
-  globSync(`${room}/**/*.{ts,tsx}`, { cwd: root, exclude: (path) => String(path).includes('node_modules') }),
+  globSync(`${room}/**/*.{ts,tsx}`, { cwd: root, exclude: (path) => path.includes('node_modules') }),
 )
 const imports = files.filter((file) => !file.startsWith('dashboards/dist/')).flatMap(importsOf)
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { chmod, rm } from 'node:fs/promises'
-import { request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -20,8 +20,22 @@ export function redisChild(config: Config): ChildSpec {
     name: 'redis',
     command: [
       'redis-server',
-      ...['--port', '0', '--unixsocket', socket, '--unixsocketperm', '600', '--dir', directory],
-      ...['--appendonly', 'yes', '--save', '', '--maxmemory-policy', 'noeviction', '--daemonize', 'no'],
+      '--port',
+      '0',
+      '--unixsocket',
+      socket,
+      '--unixsocketperm',
+      '600',
+      '--dir',
+      directory,
+      '--appendonly',
+      'yes',
+      '--save',
+      '',
+      '--maxmemory-policy',
+      'noeviction',
+      '--daemonize',
+      'no',
     ],
     cwd: directory,
     wrapped: false,
@@ -98,7 +112,7 @@ async function pingRedis(path: string): Promise<void> {
 async function getOverSocket(socketPath: string, path: string): Promise<void> {
   const call = request({ socketPath, path, timeout: 1000 })
   call.end()
-  const [response] = (await once(call, 'response')) as [import('node:http').IncomingMessage]
+  const [response] = (await once(call, 'response')) as [IncomingMessage]
   response.resume()
   if (response.statusCode !== 200) throw new Error(`the registry answers ${response.statusCode}`)
 }

@@ -2,6 +2,9 @@ import { mkdtempDisposable, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { messageOf } from '#domain/errors'
+import type { Project } from '#domain/project'
+import type { Rollout } from '#domain/rollout'
 import { run } from '#host/exec'
 import { startSlipway, until } from '../support/slipway.ts'
 
@@ -58,7 +61,7 @@ test('a site on a debootstrap Debian with packages from apt rolls out without a 
   const nodePort = 30_000 + (slipway.port % 2700)
   const manifest = join(work.path, 'app.yaml')
   await import('node:fs/promises').then((fs) =>
-    fs.writeFile(manifest, app(`${first.image.name}@${first.image.digest}`, nodePort)),
+    fs.writeFile(manifest, app(`${first.image?.name}@${first.image?.digest}`, nodePort)),
   )
   if (!(await hasKubectl())) return context.skip('kubectl is not on PATH')
   await slipway.kubectl('apply', '-f', manifest)
@@ -73,7 +76,7 @@ test('a site on a debootstrap Debian with packages from apt rolls out without a 
   await until('version 1', 20_000, async () => (await page()).includes('version 1'))
   const oldPods = await podNames(slipway)
 
-  const project = (await slipway.api('GET', '/api/v1/projects/check/site')).body
+  const project = (await slipway.api<Project>('GET', '/api/v1/projects/check/site')).body
   const rules = project.rules.map((rule: object) => ({
     ...rule,
     deploy: [{ namespace: 'default', deployment: 'site', container: 'site' }],
@@ -84,7 +87,7 @@ test('a site on a debootstrap Debian with packages from apt rolls out without a 
   const stop = new AbortController()
   const client = (async () => {
     while (!stop.signal.aborted) {
-      const text = await page().catch((error: Error) => `failed: ${String(error.cause ?? error)}`)
+      const text = await page().catch((error: Error) => `failed: ${messageOf(error.cause ?? error)}`)
       if (/^version [12]$/m.test(text)) answers.ok++
       else answers.failed.push(text)
     }
@@ -104,7 +107,7 @@ test('a site on a debootstrap Debian with packages from apt rolls out without a 
   expect(answers.failed).toEqual([])
   expect(answers.ok).toBeGreaterThan(50)
   expect(await page()).toContain('version 2')
-  const rollouts = (await slipway.api('GET', '/api/v1/rollouts')).body.items
+  const rollouts = (await slipway.api<{ items: Rollout[] }>('GET', '/api/v1/rollouts')).body.items
   expect(rollouts[0]).toMatchObject({ project: 'check/site', status: 'succeeded' })
 })
 

@@ -3,6 +3,7 @@ import { mkdtempDisposable, readFile, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Delivery } from '#domain/delivery'
 import { run } from '#host/exec'
 import {
   countHost,
@@ -36,7 +37,7 @@ describe('a git push goes live', () => {
     const url = await until(
       'the address of the demo',
       120_000,
-      async () => /http:\/\/127\.0\.0\.1:\d+\/(?=\s|\x1b)/.exec(slipway.output().split('Running app')[1] ?? '')?.[0],
+      async () => /(http:\/\/127\.0\.0\.1:\d+\/)/.exec(slipway.output().split('Running app')[1] ?? '')?.[0],
     )
     expect(await (await fetch(url)).text()).toContain('Hello from Slipway')
   })
@@ -83,15 +84,15 @@ describe('a git push goes live', () => {
     ])
     const index = JSON.parse(await readFile(join(work.path, 'image', 'index.json'), 'utf8'))
     const build = await slipway.build('check/web', 1)
-    expect(index.manifests[0].digest).toBe(build.image.digest)
+    expect(index.manifests[0].digest).toBe(build.image?.digest)
   })
 
   test('an unchanged rebuild is all cached and has the same digest', async () => {
     const first = await slipway.build('check/web', 1)
     await slipway.api('POST', '/api/v1/projects/check/web/builds', { ref: 'refs/heads/main' })
     const second = await slipway.build('check/web', 2)
-    expect(second.steps.filter((step: any) => /^(RUN|COPY|WORKDIR)/.test(step.title) && !step.cached)).toEqual([])
-    expect(second.image.digest).toBe(first.image.digest)
+    expect(second.steps.filter((step) => /^(RUN|COPY|WORKDIR)/.test(step.title) && !step.cached)).toEqual([])
+    expect(second.image).toEqual(first.image)
   })
 
   test('a signed webhook is asked for, and wrong ones are shown', async () => {
@@ -111,8 +112,8 @@ describe('a git push goes live', () => {
       })
     for (const wrong of [undefined, 'sha256=', `sha256=${'0'.repeat(64)}`]) expect((await post(wrong)).status).toBe(401)
     expect((await post(`sha256=${createHmac('sha256', secret).update(body).digest('hex')}`)).status).toBe(200)
-    const deliveries = (await slipway.api('GET', '/api/v1/deliveries')).body.items
-    expect(deliveries.filter((one: any) => one.verdict.kind === 'rejected')).toHaveLength(3)
+    const deliveries = (await slipway.api<{ items: Delivery[] }>('GET', '/api/v1/deliveries')).body.items
+    expect(deliveries.filter((one) => one.verdict.kind === 'rejected')).toHaveLength(3)
     expect(JSON.stringify((await slipway.api('GET', '/api/v1/projects/check/web')).body)).not.toContain(secret)
   })
 
@@ -122,7 +123,7 @@ describe('a git push goes live', () => {
     await repository.push().catch(() => '')
     const build = await slipway.build('check/web', 3)
     expect(build.error).toMatchObject({ kind: 'dockerfile-invalid', line: 2, file: 'Dockerfile' })
-    expect(build.error.excerpt).toContain('>>> RUNN echo hi')
+    expect(build.error?.excerpt).toContain('>>> RUNN echo hi')
   })
 
   test('a failing RUN shows its exit code and its last lines', async () => {
@@ -131,7 +132,7 @@ describe('a git push goes live', () => {
     const said = await repository.push().catch((error: Error) => error.message)
     const build = await slipway.build('check/web', 4)
     expect(build.error).toMatchObject({ kind: 'step-failed', line: 2 })
-    expect(build.error.message).toContain('exit code: 7')
+    expect(build.error?.message).toContain('exit code: 7')
     expect(said).toContain('last words')
   })
 

@@ -10,8 +10,8 @@ test('kill -9 of the worker in the middle of a RUN: the next worker finishes the
   })
   const pushing = repository.push()
   const running = await until('the step to print', 60_000, async () => {
-    const [build] = await slipway.builds('check/slow').catch(() => [])
-    if (build?.status !== 'running') return null
+    const build = await slipway.newest('check/slow')
+    if (build.status !== 'running') return null
     return String((await slipway.api('GET', `/api/v1/builds/${build.id}/log`)).body).includes('begun') ? build : null
   })
   process.kill(await slipway.pidOf('worker'), 'SIGKILL')
@@ -41,7 +41,7 @@ test('kill -9 of everything: the next start reaps what is left and finishes the 
   await first.build('check/slow', 1, ['succeeded'])
   await first.kill()
   await using second = await startSlipway({ dataDir: first.dataDir, port: first.port })
-  expect((await second.builds('check/slow'))[0].status).toBe('succeeded')
+  expect((await second.newest('check/slow')).status).toBe('succeeded')
   const { code } = await second.stop()
   expect(code).toBe(0)
   expect(await countHost('/slipway-e2e-')).toEqual(before)

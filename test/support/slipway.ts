@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Build } from '#domain/build'
 import { type ChildProcess, exited, run, spawn } from '#host/exec'
 
 const projectDir = join(import.meta.dirname, '..', '..')
@@ -25,14 +26,15 @@ export interface RunningSlipway extends AsyncDisposable {
   readonly host: string
   readonly port: number
   output(): string
-  api<T = any>(method: string, path: string, body?: unknown): Promise<{ status: number; body: T }>
+  api<T = unknown>(method: string, path: string, body?: unknown): Promise<{ status: number; body: T }>
   kubectl(...args: string[]): Promise<string>
   slipway(...args: string[]): Promise<{ stdout: string; stderr: string }>
   /** A new working copy whose `push` goes to our git endpoint. */
   repository(name: string, files: Record<string, string>): Promise<TestRepository>
-  builds(project: string): Promise<any[]>
+  builds(project: string): Promise<Build[]>
+  newest(project: string): Promise<Build>
   /** Waits for build `number` of the project to reach one of the states. */
-  build(project: string, number: number, states?: readonly string[]): Promise<any>
+  build(project: string, number: number, states?: readonly string[]): Promise<Build>
   /** Process ids of a supervised role: the one inside its wrapper, where it has one. */
   pidOf(child: string): Promise<number>
   stop(): Promise<{ code: number | null; tookMs: number }>
@@ -137,18 +139,26 @@ class Slipway implements RunningSlipway {
     return createRepository(dir, url, files)
   }
 
-  async builds(project: string): Promise<any[]> {
-    return (await this.api('GET', `/api/v1/projects/${project}/builds`)).body.items
+  async builds(project: string): Promise<Build[]> {
+    return (await this.api<{ items: Build[] }>('GET', `/api/v1/projects/${project}/builds`)).body.items
+  }
+
+  async newest(project: string): Promise<Build> {
+    const [build] = await this.builds(project)
+    if (!build) throw new Error(`${project} has no build`)
+    return build
   }
 
   async build(
     project: string,
     number: number,
     states: readonly string[] = ['succeeded', 'failed', 'cancelled'],
-  ): Promise<any> {
+  ): Promise<Build> {
     return until(`build ${number} of ${project} to be ${states.join(' or ')}`, 240_000, async () => {
       const build = (await this.builds(project)).find((one) => one.number === number)
-      return build && states.includes(build.status) ? (await this.api('GET', `/api/v1/builds/${build.id}`)).body : null
+      return build && states.includes(build.status)
+        ? (await this.api<Build>('GET', `/api/v1/builds/${build.id}`)).body
+        : null
     })
   }
 

@@ -13,7 +13,7 @@ const PAGES = [
 /** What stands around every page. */
 export function Layout() {
   const client = useQueryClient()
-  const logout = () => void api.logout().finally(() => client.invalidateQueries())
+  const logout = () => void api.logout().finally(() => void client.invalidateQueries())
   return (
     <>
       <a className="skip-link" href="#main">
