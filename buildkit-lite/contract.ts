@@ -6,6 +6,7 @@ import type { BuildContext } from './context/contract.ts'
 import type { BlobStore } from './layers/blob-store.ts'
 import type { Plan, Platform } from './plan/plan.ts'
 import type { Registry } from './registry/contract.ts'
+import type { SharedWork } from './solver/shared-work.ts'
 
 /** What a person asks for. */
 export interface BuildRequest {
@@ -43,6 +44,8 @@ export interface BuildTools {
   cache: StepCache
   /** Directory that outlives the build: cache mounts, and what a running step needs beside its file system. */
   stateDir: string
+  /** One for the whole process, so that builds share what they do at the same time. */
+  sharedWork: SharedWork
   limits: { stepMemoryBytes: number; stepPids: number; stepCpus: number | null }
   /** Awaited, so that a slow listener slows the container's pipe instead of filling memory. */
   report: (event: SolveEvent) => Promise<void>

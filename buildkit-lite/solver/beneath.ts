@@ -55,7 +55,7 @@ export type LookUp = (path: InnerPath) => { linkTarget: string | null } | null
  * exist is kept as it is written. With `followLast` false a link in the last place is the answer itself.
  */
 export function resolveIn(lookUp: LookUp, path: string, followLast = true): InnerPath {
-  const rest = path.split('/').reverse()
+  const rest = path.split('/').toReversed()
   let current: InnerPath = '/'
   for (let links = 0; rest.length > 0; ) {
     const part = rest.pop()
@@ -73,7 +73,7 @@ export function resolveIn(lookUp: LookUp, path: string, followLast = true): Inne
     }
     if (++links > MAX_LINKS) throw new SlipwayError('invalid', `${toText(path)} has more than ${MAX_LINKS} links in it`)
     if (target.startsWith('/')) current = '/'
-    rest.push(...target.split('/').reverse())
+    rest.push(...target.split('/').toReversed())
   }
   return current
 }

@@ -96,7 +96,8 @@ export function* walk(tree: FileTree, start: InnerPath, exclusion: Exclusion): G
 
 /** Which paths to leave out. Where it `canReinclude`, an excluded directory is still searched. */
 export interface Exclusion {
-  isExcluded: (relative: string) => boolean
+  /** By the path relative to the start of the walk, and the one in the tree. */
+  isExcluded: (relative: string, path: InnerPath) => boolean
   canReinclude: boolean
 }
 
@@ -105,7 +106,7 @@ export const NO_EXCLUSION: Exclusion = { isExcluded: () => false, canReinclude: 
 function* visit(tree: FileTree, path: InnerPath, relative: string, exclusion: Exclusion): Generator<Visited> {
   const entry = tree.lookUp(path)
   if (!entry) return
-  let isPending = exclusion.isExcluded(relative)
+  let isPending = exclusion.isExcluded(relative, path)
   if (isPending && (entry.kind !== 'directory' || !exclusion.canReinclude)) return
   if (!isPending) yield { relative, path, entry }
   if (entry.kind !== 'directory') return

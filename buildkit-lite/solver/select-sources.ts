@@ -1,7 +1,7 @@
 import { SlipwayError } from '#domain/errors'
+import { BadPattern, compileGlob, hasWildcard, matchTokens } from '../context/glob.ts'
 import { cleanPath, type InnerPath, joinInner, nameOf, parentOf, resolveIn, toText } from './beneath.ts'
-import type { FileTree, TreeEntry } from './file-tree.ts'
-import { compileComponent, isPattern } from './glob.ts'
+import type { Exclusion, FileTree, TreeEntry } from './file-tree.ts'
 
 /** One file or directory that COPY takes. */
 export interface Selected {
@@ -12,21 +12,20 @@ export interface Selected {
   entry: TreeEntry
   /** With `--parents`: the directories to repeat, as found in the source, outermost first. */
   parents: readonly InnerPath[]
+  keepsParents: boolean
 }
 
-export interface Selection {
-  matches: readonly Selected[]
-  /** Whether the source was a pattern, which may match nothing. */
-  isPattern: boolean
+export interface SelectOptions {
+  parents: boolean
+  exclusion: Exclusion
 }
 
 /** Finds what one source of a COPY names. A literal path that is not there fails with kind `context-invalid`. */
-export function selectSource(tree: FileTree, source: string, keepParents: boolean): Selection {
-  if (keepParents) return selectWithParents(tree, source)
+export function selectSource(tree: FileTree, source: string, options: SelectOptions): readonly Selected[] {
+  if (options.parents) return selectWithParents(tree, source, options.exclusion)
   const path = cleanPath(source)
-  if (!isPattern(path)) return { matches: [follow(tree, path, nameOf(path))], isPattern: false }
-  const matches = expand(tree, path).map((found) => follow(tree, found, nameOf(found)))
-  return { matches, isPattern: true }
+  if (!hasWildcard(path)) return [follow(tree, path, nameOf(path))]
+  return expand(tree, path).map((found) => follow(tree, found, nameOf(found)))
 }
 
 /** What a missing source says; `build` adds whether .dockerignore hides it. */
@@ -43,7 +42,7 @@ function follow(tree: FileTree, path: InnerPath, name: string): Selected {
   const real = resolveIn((inner) => tree.lookUp(inner), path)
   const entry = tree.lookUp(real)
   if (!entry) throw new MissingSourceError(path)
-  return { path: real, name, entry, parents: [] }
+  return { path: real, name, entry, parents: [], keepsParents: false }
 }
 
 /** Paths that match, component by component; `**` is any number of directories. */
@@ -61,18 +60,26 @@ function expand(tree: FileTree, pattern: InnerPath): InnerPath[] {
 
 function expandComponent(tree: FileTree, directory: InnerPath, component: string): InnerPath[] {
   if (component === '**') return [directory, ...directoriesBelow(tree, directory)]
-  if (!isPattern(component)) {
+  if (!hasWildcard(component)) {
     const path = resolveIn((inner) => tree.lookUp(inner), joinInner(directory, component), false)
     const entry = tree.lookUp(path)
     return entry ? [entry.kind === 'symlink' ? joinInner(directory, component) : path] : []
   }
-  const pattern = compileComponent(component)
-  if (!pattern) throw new SlipwayError('dockerfile-invalid', `syntax error in pattern: ${toText(component)}`)
+  const pattern = compile(component)
   const real = resolveIn((inner) => tree.lookUp(inner), directory)
   return tree
     .names(real)
-    .filter((name) => pattern.test(name))
+    .filter((name) => matchTokens(pattern, name))
     .map((name) => joinInner(directory, name))
+}
+
+function compile(component: string): ReturnType<typeof compileGlob> {
+  try {
+    return compileGlob(component)
+  } catch (error) {
+    if (!(error instanceof BadPattern)) throw error
+    throw new SlipwayError('dockerfile-invalid', toText(error.message), { cause: error })
+  }
 }
 
 function directoriesBelow(tree: FileTree, directory: InnerPath): InnerPath[] {
@@ -83,18 +90,18 @@ function directoriesBelow(tree: FileTree, directory: InnerPath): InnerPath[] {
 }
 
 /** `--parents`: what stands before `/./` is where the kept path starts; directories on the way are never followed. */
-function selectWithParents(tree: FileTree, source: string): Selection {
+function selectWithParents(tree: FileTree, source: string, exclusion: Exclusion): readonly Selected[] {
   const pivot = source.lastIndexOf('/./')
   const base = cleanPath(pivot < 0 ? '' : source.slice(0, pivot))
   const path = cleanPath(source)
-  const wild = isPattern(path)
+  const wild = hasWildcard(path)
   const found = wild ? expand(tree, path) : [path]
   if (!wild && (path === '/' || !tree.lookUp(path))) throw new MissingSourceError(path)
-  const matches = found.flatMap((match): Selected[] => {
+  return found.flatMap((match): Selected[] => {
     const entry = tree.lookUp(match)
-    return entry ? [{ path: match, name: nameOf(match), entry, parents: parentsBetween(base, match) }] : []
+    if (!entry || exclusion.isExcluded(match.slice(1), match)) return []
+    return [{ path: match, name: nameOf(match), entry, parents: parentsBetween(base, match), keepsParents: true }]
   })
-  return { matches, isPattern: wild }
 }
 
 function parentsBetween(base: InnerPath, path: InnerPath): InnerPath[] {

@@ -1,0 +1,124 @@
+import {
+  constants,
+  copyFileSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  type Stats,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { copyFile } from 'node:fs/promises'
+import { SlipwayError } from '#domain/errors'
+import { S_IF } from '#host/sys'
+import { type InnerPath, joinInner, onDisk, statBeneath, toText } from './beneath.ts'
+import { attributesFor, type CopyTask, setAttributes } from './copy-task.ts'
+import { type TreeEntry, walk } from './file-tree.ts'
+
+/** Files from here on are copied without holding up the process. */
+const LARGE_BYTES = 256 * 1024
+
+/** Copies what lies in `from` into the existing directory `to`. Nested directories take their source's attributes. */
+export async function copyContents(task: CopyTask, from: InnerPath, to: InnerPath): Promise<void> {
+  const directories: { path: InnerPath; source: Stats; mode: number }[] = []
+  for (const { relative, path, entry } of walk(task.tree, from, task.exclusion)) {
+    await task.pause()
+    const target = joinInner(to, relative)
+    if (entry.kind !== 'directory') await copyLeaf(task, { path, entry }, target)
+    else directories.push({ path: target, source: makeNested(task, path, target), mode: entry.mode })
+  }
+  // Last, because a directory's time changes with every name made in it.
+  for (const directory of directories.toReversed())
+    setAttributes(task.root, directory.path, attributesFor(task, directory.source, directory.mode))
+}
+
+/** Makes a directory as a copy of another one, without its content. */
+export function copyDirectory(task: CopyTask, from: InnerPath, entry: TreeEntry, to: InnerPath): void {
+  const source = makeNested(task, from, to)
+  setAttributes(task.root, to, attributesFor(task, source, entry.mode))
+}
+
+/** Gives an existing directory the time of the one whose content came into it. */
+export function takeTime(task: CopyTask, from: InnerPath, to: InnerPath): void {
+  const source = statBeneath(task.sourceRoot, from)
+  if (source) lutimesSync(onDisk(task.root, to), source.mtimeMs / 1000, source.mtimeMs / 1000)
+}
+
+function makeNested(task: CopyTask, from: InnerPath, to: InnerPath): Stats {
+  const source = sourceStats(task, from)
+  const existing = statBeneath(task.root, to)
+  if (existing && !existing.isDirectory())
+    throw new SlipwayError('step-failed', `cannot copy to non-directory: ${toText(to)}`)
+  if (!existing) mkdirSync(onDisk(task.root, to))
+  return source
+}
+
+/** Copies a file, link or pipe to exactly `to`, in place of a file or link that is there. */
+export async function copyLeaf(
+  task: CopyTask,
+  from: { path: InnerPath; entry: TreeEntry },
+  to: InnerPath,
+): Promise<void> {
+  const source = sourceStats(task, from.path)
+  const existing = statBeneath(task.root, to)
+  if (existing?.isDirectory())
+    throw new SlipwayError('step-failed', `cannot replace to directory ${toText(to)} with file`)
+  if (existing) unlinkSync(onDisk(task.root, to))
+  if (from.entry.kind === 'symlink') {
+    symlinkSync(Buffer.from(from.entry.linkTarget ?? '', 'latin1'), onDisk(task.root, to))
+    setAttributes(task.root, to, { ...attributesFor(task, source, 0o777), mode: null })
+    return
+  }
+  if (linkToEarlierCopy(task, source, to)) return
+  await writeCopy(task, from, to)
+  setAttributes(task.root, to, attributesFor(task, source, from.entry.mode))
+}
+
+async function writeCopy(task: CopyTask, from: { path: InnerPath; entry: TreeEntry }, to: InnerPath): Promise<void> {
+  const source = onDisk(task.sourceRoot, from.path)
+  const target = onDisk(task.root, to)
+  switch (from.entry.kind) {
+    case 'file': {
+      const isLarge = (statBeneath(task.sourceRoot, from.path)?.size ?? 0) >= LARGE_BYTES
+      if (isLarge) await copyFile(source, target, constants.COPYFILE_FICLONE)
+      else copyFileSync(source, target, constants.COPYFILE_FICLONE)
+      return
+    }
+    case 'socket':
+      writeFileSync(target, '')
+      return
+    case 'fifo':
+      task.sys.mkfifo(target, 0o644)
+      return
+    case 'device':
+      copyDevice(task, from.path, target)
+      return
+    case 'directory':
+    case 'symlink':
+      throw new SlipwayError('step-failed', `cannot copy ${toText(from.path)}: it is a ${from.entry.kind}`)
+    default:
+      from.entry.kind satisfies never
+  }
+}
+
+function copyDevice(task: CopyTask, from: InnerPath, target: Buffer): void {
+  const source = sourceStats(task, from)
+  task.sys.mknod(target, (source.isBlockDevice() ? S_IF.BLK : S_IF.CHR) | 0o600, source.rdev)
+}
+
+/** Names of one file stay names of one file. */
+function linkToEarlierCopy(task: CopyTask, source: Stats, to: InnerPath): boolean {
+  if (source.nlink < 2 || !source.isFile()) return false
+  const identity = `${source.dev}:${source.ino}`
+  const earlier = task.hardLinks.get(identity)
+  if (earlier === undefined) task.hardLinks.set(identity, to)
+  else if (statBeneath(task.root, earlier)) linkSync(onDisk(task.root, earlier), onDisk(task.root, to))
+  return earlier !== undefined && statBeneath(task.root, to) !== null
+}
+
+function sourceStats(task: CopyTask, path: InnerPath): Stats {
+  const stats = statBeneath(task.sourceRoot, path)
+  if (!stats) throw new SlipwayError('context-invalid', `"${toText(path)}" went away while it was copied`)
+  return stats
+}

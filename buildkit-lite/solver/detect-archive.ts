@@ -1,0 +1,86 @@
+import { createReadStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
+import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { spawn } from '#host/exec'
+
+const MAGIC = [
+  { format: 'gzip', bytes: [0x1f, 0x8b] },
+  { format: 'bzip2', bytes: [0x42, 0x5a, 0x68] },
+  { format: 'xz', bytes: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
+  { format: 'zstd', bytes: [0x28, 0xb5, 0x2f, 0xfd] },
+] as const
+type Compression = (typeof MAGIC)[number]['format'] | 'none'
+
+const BLOCK_BYTES = 512
+const CHECKSUM_AT = 148
+const CHECKSUM_BYTES = 8
+
+/** The file's tar stream, decompressed, if its content (not its name) is a tar archive; null for any other file. */
+export async function openArchive(path: Buffer): Promise<Readable | null> {
+  const compression = await compressionOf(path)
+  await using probe = disposable(decompress(path, compression))
+  const head = await readHead(probe.stream)
+  return head && isTarHeader(head) ? decompress(path, compression) : null
+}
+
+async function compressionOf(path: Buffer): Promise<Compression> {
+  await using file = await open(path, 'r')
+  const { buffer } = await file.read(Buffer.alloc(8), 0, 8, 0)
+  return MAGIC.find(({ bytes }) => bytes.every((byte, at) => buffer[at] === byte))?.format ?? 'none'
+}
+
+/** A stream of the file's decompressed bytes. Destroying it ends the decompressor. */
+function decompress(path: Buffer, compression: Compression): Readable {
+  if (compression === 'none') return createReadStream(path)
+  if (compression === 'gzip' || compression === 'zstd') {
+    const source = createReadStream(path)
+    const inflate = compression === 'gzip' ? createGunzip() : createZstdDecompress()
+    source.on('error', (error) => inflate.destroy(error))
+    inflate.on('close', () => source.destroy())
+    return source.pipe(inflate)
+  }
+  const child = spawn(compression, ['-dc', '--', path.toString('utf8')])
+  if (!child.stdout) throw new Error(`${compression} was started without an output`)
+  const stdout = child.stdout
+  child.stderr?.resume()
+  child.on('error', (error) => stdout.destroy(error))
+  stdout.on('close', () => child.kill())
+  return stdout
+}
+
+/** The first block, or null where the stream is shorter or broken. */
+async function readHead(stream: Readable): Promise<Buffer | null> {
+  const chunks: Buffer[] = []
+  let sizeBytes = 0
+  try {
+    for await (const chunk of stream) {
+      chunks.push(chunk as Buffer)
+      sizeBytes += (chunk as Buffer).length
+      if (sizeBytes >= BLOCK_BYTES) return Buffer.concat(chunks).subarray(0, BLOCK_BYTES)
+    }
+  } catch {
+    // What does not decompress is no archive; it is copied as the file that it is.
+  }
+  return null
+}
+
+/** https://man.freebsd.org/cgi/man.cgi?query=tar&sektion=5: the sum of the block with blanks for the checksum itself. */
+function isTarHeader(block: Buffer): boolean {
+  const field = block.toString('latin1', CHECKSUM_AT, CHECKSUM_AT + CHECKSUM_BYTES)
+  const stored = Number.parseInt(field.replaceAll('\0', ' ').trim(), 8)
+  let sum = 0
+  for (let at = 0; at < BLOCK_BYTES; at++)
+    sum += at >= CHECKSUM_AT && at < CHECKSUM_AT + CHECKSUM_BYTES ? 0x20 : (block[at] ?? 0)
+  return stored === sum && block[0] !== 0
+}
+
+function disposable(stream: Readable): AsyncDisposable & { stream: Readable } {
+  return {
+    stream,
+    [Symbol.asyncDispose]: async () => {
+      stream.on('error', () => {})
+      stream.destroy()
+    },
+  }
+}

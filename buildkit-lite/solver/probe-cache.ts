@@ -1,0 +1,54 @@
+import type { CachedStep } from '../contract.ts'
+import type { PlanStep } from '../plan/plan.ts'
+import { isAvailable } from './layer-files.ts'
+import { missReason } from './miss-reason.ts'
+import { inputDigests, type KeyOf, readsStages } from './step-inputs.ts'
+import { type KeyContext, type StepKey, stepKey } from './step-key.ts'
+import type { StepScope } from './step-scope.ts'
+
+/** What the cache says of a step. A miss knows every key that its result is to be kept under. */
+export type Probe =
+  | { kind: 'hit'; key: string; step: CachedStep }
+  | { kind: 'miss'; keys: readonly StepKey[]; reason: string }
+
+/**
+ * Looks the step up by the keys of its inputs, and if that fails by the content of the files that it reads from other
+ * stages. A stored result whose layer is gone is none.
+ */
+export async function probeCache(
+  scope: StepScope,
+  { operation }: PlanStep,
+  { keyOf, context }: { keyOf: KeyOf; context: KeyContext },
+  signal: AbortSignal,
+): Promise<Probe> {
+  const { request, tools } = scope
+  const keys: StepKey[] = []
+  for (const byContent of readsStages(operation) ? [false, true] : [false]) {
+    const key = stepKey(operation, await inputDigests(scope, operation, { keyOf, byContent }, signal), context)
+    const step = request.useCache ? await tools.cache.get(request.cacheScope, key.key) : null
+    if (step && (await isAvailable(tools, { layer: step.layer, source: null }))) {
+      await remember(scope, keys, step)
+      return { kind: 'hit', key: key.key, step }
+    }
+    keys.push(key)
+  }
+  return { kind: 'miss', keys, reason: await reasonOf(scope, keys.at(-1)) }
+}
+
+/** Keeps a result under every key that should have found it. */
+export async function remember(
+  { request, tools }: StepScope,
+  keys: readonly StepKey[],
+  step: CachedStep,
+): Promise<void> {
+  const newest = keys.at(-1)
+  if (!newest) return
+  const { place, components } = newest
+  for (const { key } of keys) await tools.cache.put(request.cacheScope, key, step, { place, components })
+}
+
+async function reasonOf({ request, tools }: StepScope, key: StepKey | undefined): Promise<string> {
+  if (!request.useCache) return 'the cache is not used'
+  if (!key) return 'not built before'
+  return missReason(key.components, await tools.cache.nearest(request.cacheScope, key.place))
+}

@@ -1,0 +1,16 @@
+const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** Names of hosts and shells that a step may rely on. */
+export const STEP_HOSTNAME = 'slipway'
+
+/** A step's environment: what was planned, secrets, and HOME and PATH where nothing set them. */
+export function stepEnvironment(planned: readonly string[], secrets: readonly string[], home: string): string[] {
+  const has = (name: string): boolean => planned.some((variable) => variable.startsWith(`${name}=`))
+  return [...planned, ...(has('HOME') ? [] : [`HOME=${home}`]), ...(has('PATH') ? [] : [DEFAULT_PATH]), ...secrets]
+}
+
+/** Text of /etc/hosts with further names, as `--add-host` gives them. */
+export function hostsFile(extra: readonly { name: string; address: string }[]): string {
+  const lines = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback']
+  return [...lines, ...extra.map(({ name, address }) => `${address}\t${name}`), ''].join('\n')
+}

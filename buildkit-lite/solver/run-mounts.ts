@@ -1,0 +1,131 @@
+import { chmodSync, chownSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SlipwayError } from '#domain/errors'
+import type { ContainerMount } from '#sandbox'
+import type { RunMount, RunOperation } from '../plan/plan.ts'
+import { mountBind } from './bind-mount.ts'
+import { mountCache } from './cache-mount.ts'
+import type { MountPoint } from './mount-points.ts'
+import { hostsFile } from './run-environment.ts'
+import { openScratch, openSecretScratch } from './scratch.ts'
+import type { StepScope } from './step-scope.ts'
+
+/** Everything a RUN gets besides its root, until disposed. */
+export interface RunMounts extends AsyncDisposable {
+  mounts: readonly ContainerMount[]
+  /** What has to exist in the root for them. */
+  points: readonly MountPoint[]
+  /** `NAME=value` of secrets that are asked for as variables. */
+  secretEnv: readonly string[]
+}
+
+/** One mount as prepared. */
+export interface Prepared {
+  mount: ContainerMount
+  pointKind: MountPoint['kind']
+}
+
+/** The sandbox mounts these by itself. */
+const SYSTEM_POINTS: readonly MountPoint[] = [
+  { target: '/proc', kind: 'directory' },
+  { target: '/sys', kind: 'directory' },
+  { target: '/dev', kind: 'directory' },
+  { target: '/etc/resolv.conf', kind: 'file' },
+  { target: '/etc/hosts', kind: 'file' },
+]
+const TMPFS_MODE = 0o1777
+
+export async function prepareMounts(scope: StepScope, run: RunOperation, signal: AbortSignal): Promise<RunMounts> {
+  await using stack = new AsyncDisposableStack()
+  const prepared: Prepared[] = []
+  for (const mount of run.mounts) {
+    const one = await prepareMount(scope, stack, mount, signal)
+    if (one) prepared.push(one)
+  }
+  // Parents before children, whatever the order they were written in.
+  prepared.sort((a, b) => depthOf(a.mount.target) - depthOf(b.mount.target))
+  const points = [...SYSTEM_POINTS, ...prepared.map((one) => ({ target: one.mount.target, kind: one.pointKind }))]
+  const own = await prepareFiles(scope, run, stack)
+  const disposer = stack.move()
+  return {
+    mounts: [...own, ...prepared.map((one) => one.mount)],
+    points,
+    secretEnv: run.mounts.flatMap((mount) => secretVariable(scope, mount)),
+    [Symbol.asyncDispose]: () => disposer.disposeAsync(),
+  }
+}
+
+async function prepareMount(
+  scope: StepScope,
+  stack: AsyncDisposableStack,
+  mount: RunMount,
+  signal: AbortSignal,
+): Promise<Prepared | null> {
+  switch (mount.kind) {
+    case 'bind':
+      return await mountBind(scope, stack, mount, signal)
+    case 'cache':
+      return await mountCache(scope, stack, mount, signal)
+    case 'tmpfs': {
+      const { target, sizeBytes } = mount
+      return { mount: { kind: 'tmpfs', target, sizeBytes, mode: TMPFS_MODE }, pointKind: 'directory' }
+    }
+    case 'secret':
+      return await mountSecret(scope, stack, mount)
+    default:
+      return mount satisfies never
+  }
+}
+
+async function mountSecret(
+  { request }: StepScope,
+  stack: AsyncDisposableStack,
+  mount: Extract<RunMount, { kind: 'secret' }>,
+): Promise<Prepared | null> {
+  const value = request.secrets[mount.id]
+  if (!value && mount.required) throw new SlipwayError('step-failed', `secret ${mount.id}: not found`)
+  if (!value || mount.target === null) return null
+  const scratch = stack.use(await openSecretScratch())
+  const source = join(scratch.dir, 'secret')
+  await writeFile(source, value, { mode: 0o400 })
+  chownSync(source, mount.uid, mount.gid)
+  chmodSync(source, mount.mode)
+  return { mount: { kind: 'bind', source, target: mount.target, readonly: true }, pointKind: 'file' }
+}
+
+function secretVariable({ request }: StepScope, mount: RunMount): string[] {
+  if (mount.kind !== 'secret' || mount.env === null) return []
+  const value = request.secrets[mount.id]
+  return value ? [`${mount.env}=${value.toString('utf8')}`] : []
+}
+
+/** /etc/hosts where names were added, and the scripts that start with `#!`. */
+async function prepareFiles(
+  { request, tools }: StepScope,
+  run: RunOperation,
+  stack: AsyncDisposableStack,
+): Promise<ContainerMount[]> {
+  if (request.extraHosts.length === 0 && run.scripts.length === 0) return []
+  const { dir } = stack.use(await openScratch(tools.stateDir))
+  const mounts: ContainerMount[] = []
+  if (request.extraHosts.length > 0) {
+    await writeFile(join(dir, 'hosts'), hostsFile(request.extraHosts))
+    mounts.push({ kind: 'bind', source: join(dir, 'hosts'), target: '/etc/hosts', readonly: false })
+  }
+  if (run.scripts.length > 0) {
+    const pipes = join(dir, 'pipes')
+    await mkdir(pipes, { mode: 0o755 })
+    for (const { name, content } of run.scripts) {
+      await writeFile(join(pipes, name), content)
+      chmodSync(join(pipes, name), 0o755)
+    }
+    // Below /dev, a file system of the container's own: nothing of it gets into the layer.
+    mounts.push({ kind: 'bind', source: pipes, target: '/dev/pipes', readonly: true })
+  }
+  return mounts
+}
+
+function depthOf(target: string): number {
+  return target.split('/').filter(Boolean).length
+}

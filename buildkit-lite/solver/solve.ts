@@ -1,0 +1,226 @@
+import { availableParallelism } from 'node:os'
+import { SlipwayError } from '#domain/errors'
+import { openSys } from '#host/sys'
+import type { BuildRequest, BuildTools, CachedStep, StepOutcome } from '../contract.ts'
+import type { SourceText } from '../dockerfile/errors.ts'
+import type { BaseOperation, FileSystem, Plan, PlanStep } from '../plan/plan.ts'
+import { type Chain, EMPTY_CHAIN, extendChain } from './chain.ts'
+import { executeStep } from './execute-step.ts'
+import { isAvailable } from './layer-files.ts'
+import { contextOrigin, createContextTrees, stepOrigin } from './origins.ts'
+import { type Probe, probeCache, remember } from './probe-cache.ts'
+import { createSemaphore } from './semaphore.ts'
+import { cancelledError, failedOutcome, locateError } from './step-errors.ts'
+import { stepsBefore } from './step-inputs.ts'
+import { digestOf, type KeyContext, stepKey } from './step-key.ts'
+import type { StepScope } from './step-scope.ts'
+
+/** What became of a step: the file system it makes, and the key that steps on top count it by. */
+export interface SolvedStep {
+  key: string
+  chain: Chain
+  /** When its layer was made; null for a base image. */
+  createdAtMs: number | null
+}
+
+type StepState =
+  | { kind: 'waiting' }
+  | { kind: 'probing-cache' }
+  | { kind: 'running'; missReason: string }
+  | { kind: 'done'; cached: boolean; solved: SolvedStep }
+  | { kind: 'failed'; error: unknown }
+
+/**
+ * Solves a plan: every step as soon as those it uses are solved, side by side. The first failure cancels the others at
+ * once. Resolves with what became of each step; on failure everything has ended when it rejects.
+ */
+export async function solve(
+  plan: Plan,
+  { request, source }: { request: BuildRequest; source: SourceText },
+  tools: BuildTools,
+  signal: AbortSignal,
+): Promise<readonly SolvedStep[]> {
+  const solving = new Solving(plan, { request, source }, tools, signal)
+  return await solving.run()
+}
+
+class Solving {
+  readonly #plan: Plan
+  readonly #request: BuildRequest
+  readonly #source: SourceText
+  readonly #tools: BuildTools
+  readonly #outer: AbortSignal
+  readonly #stop = new AbortController()
+  readonly #signal: AbortSignal
+  readonly #states: StepState[]
+  readonly #started = new Map<number, Promise<SolvedStep>>()
+  /** Identical steps of one build are one step. */
+  readonly #byKey = new Map<string, Promise<CachedStep>>()
+  readonly #slots = createSemaphore(Math.max(2, availableParallelism()))
+  readonly #trees: StepScope['trees']
+  readonly #sys = openSys()
+
+  constructor(
+    plan: Plan,
+    { request, source }: { request: BuildRequest; source: SourceText },
+    tools: BuildTools,
+    signal: AbortSignal,
+  ) {
+    this.#plan = plan
+    this.#request = request
+    this.#source = source
+    this.#tools = tools
+    this.#outer = signal
+    this.#signal = AbortSignal.any([signal, this.#stop.signal])
+    this.#states = plan.steps.map(() => ({ kind: 'waiting' }))
+    this.#trees = createContextTrees(request)
+  }
+
+  async run(): Promise<readonly SolvedStep[]> {
+    const all = this.#plan.steps.map((_, index) => this.#solveStep(index))
+    const results = await Promise.allSettled(all)
+    if (this.#outer.aborted) throw cancelledError(this.#outer.reason)
+    const failure = this.#states.find((state) => state.kind === 'failed')
+    if (failure) throw failure.error
+    return results.map((result) => {
+      if (result.status === 'rejected') throw result.reason
+      return result.value
+    })
+  }
+
+  #solveStep(index: number): Promise<SolvedStep> {
+    const started = this.#started.get(index) ?? this.#settle(index, this.#stepAt(index))
+    this.#started.set(index, started)
+    return started
+  }
+
+  /** Reports how a step ended; the first failure stops the rest. */
+  async #settle(index: number, step: PlanStep): Promise<SolvedStep> {
+    try {
+      return await this.#advance(index, step)
+    } catch (error) {
+      if (this.#signal.aborted) {
+        if (this.#states[index]?.kind === 'running') await this.#finish(index, { kind: 'cancelled' })
+        throw error
+      }
+      const located = locateError(error, step, this.#source)
+      this.#states[index] = { kind: 'failed', error: located }
+      this.#stop.abort(located)
+      await this.#finish(index, failedOutcome(located))
+      throw located
+    }
+  }
+
+  async #advance(index: number, step: PlanStep): Promise<SolvedStep> {
+    await Promise.all(stepsBefore(step).map((before) => this.#solveStep(before)))
+    this.#signal.throwIfAborted()
+    this.#states[index] = { kind: 'probing-cache' }
+    const { operation } = step
+    if (operation.kind === 'base') return await this.#takeBase(index, operation)
+    const scope = this.#scopeOf(index)
+    const context = this.#keyContext(index, step)
+    const probe = await probeCache(scope, step, { keyOf: (input) => this.#keyOf(input), context }, this.#signal)
+    const { key, result, cached } = await this.#resultOf(index, probe, scope)
+    const chain = extendChain(this.#chainOf(operation.input), [{ layer: result.layer, source: null }])
+    return await this.#done(index, { key, chain, createdAtMs: result.createdAtMs }, cached)
+  }
+
+  /** A base image is taken as it is described; its files come when a step needs them. */
+  async #takeBase(index: number, operation: BaseOperation): Promise<SolvedStep> {
+    const layers = operation.image.layers.map((layer) => ({ layer, source: operation.image.source }))
+    const local = await Promise.all(layers.map(({ layer }) => isAvailable(this.#tools, { layer, source: null })))
+    const { key } = stepKey(operation, [], this.#keyContext(index, this.#stepAt(index)))
+    const solved = { key, chain: extendChain(EMPTY_CHAIN, layers), createdAtMs: null }
+    return await this.#done(index, solved, local.every(Boolean))
+  }
+
+  async #resultOf(
+    index: number,
+    probe: Probe,
+    scope: StepScope,
+  ): Promise<{ key: string; result: CachedStep; cached: boolean }> {
+    if (probe.kind === 'hit') return { key: probe.key, result: probe.step, cached: true }
+    const key = probe.keys[0]?.key ?? ''
+    const twin = this.#byKey.get(key)
+    const result = twin ?? this.#execute(index, probe, scope)
+    this.#byKey.set(key, result)
+    return { key, result: await result, cached: twin !== undefined }
+  }
+
+  async #execute(index: number, probe: Extract<Probe, { kind: 'miss' }>, scope: StepScope): Promise<CachedStep> {
+    const { operation } = this.#stepAt(index)
+    if (operation.kind === 'base') throw new SlipwayError('internal', 'A base image is nothing to execute')
+    const work = async (signal: AbortSignal): Promise<CachedStep> => {
+      const result = await executeStep(scope, operation, signal)
+      await remember(scope, probe.keys, result)
+      return result
+    }
+    using _slot = await this.#slots.acquire(this.#signal)
+    this.#states[index] = { kind: 'running', missReason: probe.reason }
+    await this.#tools.report({ kind: 'step-started', step: index, missReason: probe.reason })
+    // Without the cache a step has to run for this very build.
+    if (!this.#request.useCache) return await work(this.#signal)
+    const name = `step ${this.#request.cacheScope} ${probe.keys[0]?.key}`
+    return await this.#tools.sharedWork.share(name, work, this.#signal)
+  }
+
+  async #done(index: number, solved: SolvedStep, cached: boolean): Promise<SolvedStep> {
+    this.#states[index] = { kind: 'done', cached, solved }
+    await this.#finish(index, { kind: cached ? 'cached' : 'done' })
+    return solved
+  }
+
+  async #finish(index: number, outcome: StepOutcome): Promise<void> {
+    await this.#tools.report({ kind: 'step-finished', step: index, outcome })
+  }
+
+  #scopeOf(index: number): StepScope {
+    return {
+      step: index,
+      request: this.#request,
+      tools: this.#tools,
+      sys: this.#sys,
+      trees: this.#trees,
+      chainOf: (fileSystem) => this.#chainOf(fileSystem),
+      originOf: (from) =>
+        from.kind === 'context'
+          ? contextOrigin(this.#trees, from)
+          : stepOrigin(this.#tools, this.#chainOf(from.fileSystem)),
+      note: async (text) =>
+        await this.#tools.report({ kind: 'output', step: index, stream: 'system', bytes: Buffer.from(text) }),
+    }
+  }
+
+  #chainOf(fileSystem: FileSystem): Chain {
+    return fileSystem === null ? EMPTY_CHAIN : this.#solvedAt(fileSystem).chain
+  }
+
+  /** Both what made it and what it became, so that nothing is put on top of a layer it was not made on. */
+  #keyOf(fileSystem: FileSystem): string {
+    if (fileSystem === null) return digestOf('scratch')
+    const { key, chain } = this.#solvedAt(fileSystem)
+    return digestOf([key, chain.id])
+  }
+
+  #keyContext(index: number, step: PlanStep): KeyContext {
+    const before = this.#plan.steps.slice(0, index).filter((other) => other.stage === step.stage)
+    return {
+      stage: step.stage,
+      position: before.length,
+      platform: this.#request.platform,
+      hostNames: this.#request.extraHosts.map((host) => host.name),
+    }
+  }
+
+  #solvedAt(index: number): SolvedStep {
+    const state = this.#states[index]
+    if (state?.kind === 'done') return state.solved
+    throw new SlipwayError('internal', `Step ${index} is used before it is solved`)
+  }
+
+  #stepAt(index: number): PlanStep {
+    const step = this.#plan.steps[index]
+    if (!step) throw new SlipwayError('internal', `The plan has ${this.#plan.steps.length} steps, asked for ${index}`)
+    return step
+  }
+}

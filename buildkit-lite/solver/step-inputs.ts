@@ -1,0 +1,72 @@
+import type { KeyComponent } from '../contract.ts'
+import type { CopyOrigin, FileSystem, Operation, PlanStep } from '../plan/plan.ts'
+import { isLinked } from './execute-copy.ts'
+import { PARENT } from './miss-reason.ts'
+import { digestContext, digestStep, type FileChoice } from './origins.ts'
+import { digestOf } from './step-key.ts'
+import type { StepScope } from './step-scope.ts'
+
+/** What is known of a solved file system when the key of a step on top of it is made. */
+export type KeyOf = (fileSystem: FileSystem) => string
+
+/** Steps that have to be solved before this one. */
+export function stepsBefore({ operation }: PlanStep): number[] {
+  const inputs = operation.kind === 'base' ? [] : [operation.input]
+  const read = filesRead(operation).flatMap(({ from }) => (from.kind === 'step' ? [from.fileSystem] : []))
+  return [...new Set([...inputs, ...read])].filter((input) => input !== null)
+}
+
+/** Whether the step reads files of another stage, whose content may be the same though the stage ran again. */
+export function readsStages(operation: Operation): boolean {
+  return filesRead(operation).some(({ from }) => from.kind === 'step')
+}
+
+/**
+ * Digests of all that the step starts from. A stage that files are read of counts by its key, or `byContent` by the
+ * files themselves, which then have to be on disk.
+ */
+export async function inputDigests(
+  scope: StepScope,
+  operation: Operation,
+  { keyOf, byContent }: { keyOf: KeyOf; byContent: boolean },
+  signal: AbortSignal,
+): Promise<KeyComponent[]> {
+  const components: KeyComponent[] = []
+  if (operation.kind !== 'base' && !(operation.kind === 'copy' && isLinked(operation)))
+    components.push({ name: PARENT, digest: keyOf(operation.input) })
+  for (const { from, choice } of filesRead(operation)) {
+    if (from.kind === 'context') components.push(...(await digestContext(scope.trees, from, choice, signal)))
+    else if (byContent) components.push(...(await digestStep(scope.originOf(from), choice, signal)))
+    else {
+      const chosen = digestOf([keyOf(from.fileSystem), choice])
+      components.push({ name: 'files of another stage', digest: chosen })
+    }
+  }
+  return components
+}
+
+function filesRead(operation: Operation): { from: CopyOrigin; choice: FileChoice }[] {
+  switch (operation.kind) {
+    case 'base':
+    case 'workdir':
+      return []
+    case 'copy': {
+      const { from, exclude, parents } = operation
+      const sources = operation.sources.flatMap((source) => (source.kind === 'path' ? [source.path] : []))
+      return sources.length > 0 ? [{ from, choice: { sources, exclude, parents, countNames: true } }] : []
+    }
+    case 'run':
+      return operation.mounts.flatMap((mount) =>
+        mount.kind === 'bind'
+          ? [
+              {
+                from: mount.from,
+                choice: { sources: [mount.source], exclude: [], parents: false, countNames: false },
+              },
+            ]
+          : [],
+      )
+    default:
+      return operation satisfies never
+  }
+}

@@ -1,0 +1,20 @@
+import type { Sys } from '#host/sys'
+import type { BuildRequest, BuildTools } from '../contract.ts'
+import type { CopyOrigin, FileSystem } from '../plan/plan.ts'
+import type { Chain } from './chain.ts'
+import type { ContextTrees, Origin } from './origins.ts'
+
+/** What carrying out one step may use of its build. */
+export interface StepScope {
+  /** Index in the plan. */
+  step: number
+  request: BuildRequest
+  tools: BuildTools
+  sys: Sys
+  trees: ContextTrees
+  /** The layers of a file system that was solved before this step. */
+  chainOf(fileSystem: FileSystem): Chain
+  originOf(from: CopyOrigin): Origin
+  /** A line of our own in the step's output. */
+  note(text: string): Promise<void>
+}
