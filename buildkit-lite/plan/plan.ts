@@ -81,6 +81,9 @@ export type RunMount =
       mode: number
       uid: number
       gid: number
+      /** Where a new cache gets its first files from; `source` is a path there. Empty if not given. */
+      from?: CopyOrigin
+      source?: string
     }
   | { kind: 'tmpfs'; target: string; sizeBytes: number | null }
   | {

@@ -1,0 +1,77 @@
+import { SourceError } from '#domain/errors'
+
+/** Lines of a Dockerfile, from 1, both included. */
+export interface LineRange {
+  first: number
+  last: number
+}
+
+/** A file the user wrote, for messages that point into it. */
+export interface SourceText {
+  name: string
+  text: string
+}
+
+/** A mistake in a Dockerfile, shown with the lines it is in. */
+export class DockerfileError extends SourceError {
+  constructor(message: string, source: SourceText, lines: LineRange, options?: ErrorOptions) {
+    const place = { file: source.name, line: Math.max(1, lines.first), excerpt: renderExcerpt(source, lines) }
+    super('dockerfile-invalid', message, place, options)
+  }
+}
+
+/** A mistake found by a part that does not know where in the file it works; its caller adds the place. */
+export class SyntaxFault extends Error {}
+
+/** Runs `work`; a `SyntaxFault` becomes a `DockerfileError` at these lines. */
+export function locate<T>(source: SourceText, lines: LineRange, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof SyntaxFault) throw new DockerfileError(error.message, source, lines, { cause: error })
+    throw error
+  }
+}
+
+const CONTEXT_LINES = 2
+const RULE = '-'.repeat(20)
+
+/** The lines with their numbers, `>>>` at the guilty ones and up to two lines around them. */
+export function renderExcerpt(source: SourceText, lines: LineRange): string {
+  const all = source.text.split('\n').map((line) => line.replace(/\r$/, ''))
+  const first = Math.min(Math.max(1, lines.first), all.length)
+  const last = Math.min(Math.max(first, lines.last), all.length)
+  const shown = all.slice(Math.max(0, first - 1 - CONTEXT_LINES), last + CONTEXT_LINES)
+  const start = Math.max(1, first - CONTEXT_LINES)
+  const body = shown.map((line, index) => {
+    const number = start + index
+    const marker = number >= first && number <= last ? '>>> ' : '    '
+    return `${String(number).padStart(4)} | ${marker}${line}`
+  })
+  return [`${source.name}:${first}`, RULE, ...body, RULE].join('\n')
+}
+
+/** ` (did you mean X?)` where a known word is at most two edits away, else nothing. */
+export function suggest(word: string, known: readonly string[]): string {
+  let best: { word: string; distance: number } | null = null
+  for (const candidate of known) {
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
+    if (distance <= 2 && distance < (best?.distance ?? 3)) best = { word: candidate, distance }
+  }
+  return best ? ` (did you mean ${best.word}?)` : ''
+}
+
+/** Levenshtein's distance; long words are not compared. */
+function editDistance(a: string, b: string): number {
+  if (Math.abs(a.length - b.length) > 2 || a.length > 64) return Number.POSITIVE_INFINITY
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const row = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const swap = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      row.push(Math.min(swap, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1))
+    }
+    previous = row
+  }
+  return previous[b.length] ?? 0
+}

@@ -1,0 +1,47 @@
+import { SyntaxFault, suggest } from './errors.ts'
+
+type FlagType = 'text' | 'boolean' | 'list'
+
+/** The `--name=value` words of one instruction, checked against those it knows. */
+export class Flags {
+  readonly #values = new Map<string, string[]>()
+  readonly #types: Readonly<Record<string, FlagType>>
+
+  constructor(words: readonly string[], types: Readonly<Record<string, FlagType>>) {
+    this.#types = types
+    for (const word of words) this.#add(word)
+  }
+
+  #add(word: string): void {
+    const equals = word.indexOf('=')
+    const name = word.slice(2, equals < 0 ? undefined : equals)
+    const type = Object.hasOwn(this.#types, name) ? this.#types[name] : undefined
+    if (!type) throw new SyntaxFault(`unknown flag: --${name}${suggest(name, Object.keys(this.#types))}`)
+    const seen = this.#values.get(name) ?? []
+    if (type !== 'list' && seen.length > 0) throw new SyntaxFault(`duplicate flag specified: ${name}`)
+    this.#values.set(name, [...seen, this.#valueOf(name, type, equals < 0 ? null : word.slice(equals + 1))])
+  }
+
+  #valueOf(name: string, type: FlagType, value: string | null): string {
+    if (type !== 'boolean') {
+      if (value === null) throw new SyntaxFault(`missing a value on flag: --${name}`)
+      return value
+    }
+    const lower = (value ?? 'true').toLowerCase()
+    if (lower === 'true' || lower === 'false') return lower
+    throw new SyntaxFault(`expecting boolean value for flag --${name}, not: ${value}`)
+  }
+
+  text(name: string): string | null {
+    return this.#values.get(name)?.[0] ?? null
+  }
+
+  boolean(name: string): boolean | null {
+    const value = this.text(name)
+    return value === null ? null : value === 'true'
+  }
+
+  list(name: string): readonly string[] {
+    return this.#values.get(name) ?? []
+  }
+}

@@ -1,0 +1,135 @@
+import { DirectiveReader, type Directives } from './directives.ts'
+import { DockerfileError, locate, type SourceText } from './errors.ts'
+import { findHeredocs, type Heredoc } from './heredoc.ts'
+
+/** One instruction's text: continuations joined, comments dropped, here-documents taken off. */
+export interface LogicalLine {
+  text: string
+  heredocs: readonly Heredoc[]
+  /** The comment lines directly above. */
+  comments: readonly string[]
+  first: number
+  last: number
+}
+
+export interface LogicalLines {
+  directives: Directives
+  lines: readonly LogicalLine[]
+  /** First lines of instructions with an empty line inside their continuation. */
+  emptyContinuations: readonly number[]
+}
+
+/** Longer lines are refused, as in other builders. */
+const MAX_LINE_BYTES = 65_535
+const COMMENT = /^\s*#/
+
+/** Splits a Dockerfile into its instructions. */
+export function readLines(source: SourceText): LogicalLines {
+  return new LineReader(source).read()
+}
+
+class LineReader {
+  readonly #source: SourceText
+  readonly #raw: readonly string[]
+  readonly #directives = new DirectiveReader()
+  readonly #emptyContinuations: number[] = []
+  /** Index of the next physical line. */
+  #next = 0
+
+  constructor(source: SourceText) {
+    this.#source = source
+    const lines = source.text.replace(/^\uFEFF/, '').split('\n')
+    // What follows the last newline is no line if it is empty.
+    this.#raw = lines.at(-1) === '' ? lines.slice(0, -1) : lines
+    const long = this.#raw.findIndex((line) => line.length > MAX_LINE_BYTES)
+    if (long >= 0) {
+      const message = `dockerfile line greater than max allowed size of ${MAX_LINE_BYTES}`
+      throw new DockerfileError(message, { name: source.name, text: '' }, { first: long + 1, last: long + 1 })
+    }
+  }
+
+  read(): LogicalLines {
+    const lines: LogicalLine[] = []
+    let comments: string[] = []
+    while (this.#next < this.#raw.length) {
+      const number = this.#next + 1
+      const text = this.#takeLine().trimStart()
+      locate(this.#source, { first: number, last: number }, () => this.#directives.accept(text))
+      if (COMMENT.test(text)) comments.push(text.slice(1).trim())
+      else if (text === '') comments = []
+      else {
+        lines.push(this.#readInstruction(text, comments))
+        comments = []
+      }
+    }
+    return { directives: this.#directives.result(), lines, emptyContinuations: this.#emptyContinuations }
+  }
+
+  #takeLine(): string {
+    return (this.#raw[this.#next++] ?? '').replace(/\r+$/, '')
+  }
+
+  #readInstruction(start: string, comments: readonly string[]): LogicalLine {
+    const first = this.#next
+    const text = this.#joinContinuations(start, first)
+    const instructionLast = this.#next
+    const heredocs = this.#readHeredocs(text, { first, last: instructionLast })
+    return { text, heredocs, comments, first, last: this.#next }
+  }
+
+  #joinContinuations(start: string, first: number): string {
+    let { text, continues } = this.#cutContinuation(start)
+    let empty = false
+    while (continues && this.#next < this.#raw.length) {
+      const line = this.#takeLine()
+      if (COMMENT.test(line)) continue
+      if (line.trim() === '') {
+        empty = true
+        continue
+      }
+      const cut = this.#cutContinuation(line)
+      text += cut.text
+      continues = cut.continues
+    }
+    if (empty) this.#emptyContinuations.push(first)
+    return text
+  }
+
+  /** An escape at the end of a line, alone, and blanks behind it, continue the line. */
+  #cutContinuation(line: string): { text: string; continues: boolean } {
+    const { escape } = this.#directives.result()
+    const trimmed = line.replace(/[ \t]+$/, '')
+    const continues = trimmed.endsWith(escape) && !trimmed.endsWith(escape + escape)
+    return continues ? { text: trimmed.slice(0, -1), continues } : { text: line, continues }
+  }
+
+  #readHeredocs(text: string, lines: { first: number; last: number }): Heredoc[] {
+    const keyword = /^(?:onbuild\s+)?(\w+)/i.exec(text)?.[1]?.toUpperCase()
+    if (!text.includes('<<') || (keyword !== 'RUN' && keyword !== 'COPY' && keyword !== 'ADD')) return []
+    const json = /^(?:onbuild\s+)?\w+\s+(?:--\S+\s+)*\[/i.test(text) && endsAsJson(text)
+    const marks = json ? [] : locate(this.#source, lines, () => findHeredocs(text, keyword === 'RUN'))
+    return marks.map((mark) => ({ ...mark, content: this.#readBody(mark.name, mark.chomp, lines) }))
+  }
+
+  /** Bodies keep their line ends as they are, `\r` too. */
+  #readBody(name: string, chomp: boolean, lines: { first: number; last: number }): string {
+    let content = ''
+    while (this.#next < this.#raw.length) {
+      const raw = this.#raw[this.#next++] ?? ''
+      const line = raw.replace(/\r+$/, '')
+      if ((chomp ? line.replace(/^\t+/, '') : line) === name) return content
+      content += `${raw}\n`
+    }
+    throw new DockerfileError('unterminated heredoc', this.#source, { ...lines, last: this.#raw.length })
+  }
+}
+
+/** Whether the text from its first bracket is a JSON array: there a `<<` is only text. */
+function endsAsJson(text: string): boolean {
+  try {
+    JSON.parse(text.slice(text.indexOf('[')))
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,87 @@
+import type { Directives } from './directives.ts'
+import { DockerfileError, locate, type SourceText } from './errors.ts'
+import type { ArgInstruction, FromInstruction, PlacedInstruction } from './instruction.ts'
+import { type LogicalLine, readLines } from './lines.ts'
+import { readInstruction } from './read-instruction.ts'
+import { cutAtBlank, takeFlags } from './words.ts'
+
+/** A Dockerfile, understood but not expanded: a value that can be printed. */
+export interface ParsedDockerfile {
+  source: SourceText
+  directives: Directives
+  /** ARG instructions before the first FROM. */
+  globalArgs: readonly (PlacedInstruction & { instruction: ArgInstruction })[]
+  stages: readonly ParsedStage[]
+  warnings: readonly { message: string; line: number }[]
+}
+
+export interface ParsedStage {
+  from: FromInstruction
+  first: number
+  last: number
+  /** FROM itself is not among them. */
+  instructions: readonly PlacedInstruction[]
+}
+
+/** Reads a Dockerfile's text; a mistake is a `DockerfileError` that shows the place. */
+export function parseDockerfile(text: string, name: string): ParsedDockerfile {
+  const source = { name, text }
+  if (text === '') throw new DockerfileError(`the Dockerfile (${name}) cannot be empty`, source, { first: 1, last: 1 })
+  const { directives, lines, emptyContinuations } = readLines(source)
+  if (lines.length === 0) throw new DockerfileError('file with no instructions', source, { first: 1, last: 1 })
+  const placed = lines.map((line) => placeInstruction(line, directives.escape, source))
+  const warnings = emptyContinuations.map((line) => ({ message: 'Empty continuation line', line }))
+  return { source, directives, ...groupStages(placed, source), warnings }
+}
+
+/** Reads the text of an ONBUILD trigger as one instruction that stands at `lines`. */
+export function parseTrigger(
+  text: string,
+  source: SourceText,
+  lines: { first: number; last: number },
+): PlacedInstruction {
+  const read = readLines({ name: source.name, text })
+  const line = read.lines[0]
+  if (!line || read.lines.length !== 1) {
+    throw new DockerfileError(`onbuild trigger should be a single expression: ${text}`, source, lines)
+  }
+  return placeInstruction({ ...line, ...lines }, '\\', source)
+}
+
+function placeInstruction(line: LogicalLine, escape: string, source: SourceText): PlacedInstruction {
+  const { first, last, text, heredocs } = line
+  const [word, behind] = cutAtBlank(text.trim())
+  const keyword = word.toUpperCase()
+  const { flags, rest } = keyword === 'ONBUILD' ? { flags: [], rest: behind.trim() } : takeFlags(behind)
+  const parts = { keyword, flags, rest, text, heredocs, escape, source }
+  const instruction = locateParse(source, { first, last }, () => readInstruction(parts))
+  return { instruction, title: `${keyword} ${behind.trim().replace(/\s+/g, ' ')}`.trim(), first, last }
+}
+
+/** Messages of the parser name the line themselves, too: they are read without the excerpt. */
+function locateParse<T>(source: SourceText, lines: { first: number; last: number }, work: () => T): T {
+  try {
+    return locate(source, lines, work)
+  } catch (error) {
+    if (!(error instanceof DockerfileError)) throw error
+    const message = `dockerfile parse error on line ${lines.first}: ${error.message}`
+    throw new DockerfileError(message, source, lines, { cause: error })
+  }
+}
+
+function groupStages(placed: readonly PlacedInstruction[], source: SourceText) {
+  const globalArgs: (PlacedInstruction & { instruction: ArgInstruction })[] = []
+  const stages: (ParsedStage & { instructions: PlacedInstruction[] })[] = []
+  for (const item of placed) {
+    const { instruction, first, last } = item
+    const stage = stages.at(-1)
+    if (instruction.kind === 'FROM') stages.push({ from: instruction, first, last, instructions: [] })
+    else if (stage) stage.instructions.push(item)
+    else if (instruction.kind === 'ARG') globalArgs.push({ ...item, instruction })
+    else throw new DockerfileError('no build stage in current context', source, { first, last })
+  }
+  if (stages.length === 0) {
+    throw new DockerfileError('dockerfile contains no stages to build', source, { first: 1, last: 1 })
+  }
+  return { globalArgs, stages }
+}

@@ -1,0 +1,154 @@
+import { type SourceText, SyntaxFault, suggest } from './errors.ts'
+import { Flags } from './flags.ts'
+import { readHealthcheck } from './healthcheck.ts'
+import type { Heredoc } from './heredoc.ts'
+import type { CommandLine, Instruction } from './instruction.ts'
+import { readCopy } from './read-copy.ts'
+import { readRun } from './read-run.ts'
+import { cutAtBlank, parseJsonStrings, parseNameValues, splitBlanks, splitQuoted } from './words.ts'
+
+export const KEYWORDS = [
+  'ADD',
+  'ARG',
+  'CMD',
+  'COPY',
+  'ENTRYPOINT',
+  'ENV',
+  'EXPOSE',
+  'FROM',
+  'HEALTHCHECK',
+  'LABEL',
+  'MAINTAINER',
+  'ONBUILD',
+  'RUN',
+  'SHELL',
+  'STOPSIGNAL',
+  'USER',
+  'VOLUME',
+  'WORKDIR',
+] as const
+
+/** An instruction cut into its parts, before its own grammar. */
+export interface InstructionParts {
+  keyword: string
+  flags: readonly string[]
+  rest: string
+  /** The whole logical line. */
+  text: string
+  heredocs: readonly Heredoc[]
+  escape: string
+  source: SourceText
+}
+
+/** Reads the grammar of one instruction; a mistake is a `SyntaxFault`. */
+export function readInstruction(parts: InstructionParts): Instruction {
+  const { keyword, rest, escape } = parts
+  switch (keyword) {
+    case 'ADD':
+    case 'COPY':
+      return readCopy(keyword, parts)
+    case 'RUN':
+      return readRun(parts)
+    case 'FROM':
+      return readFrom(parts)
+    case 'ARG':
+      return readArg(parts)
+    case 'ENV':
+    case 'LABEL':
+      new Flags(parts.flags, {})
+      return { kind: keyword, ...parseNameValues(keyword, rest, escape) }
+    case 'CMD':
+    case 'ENTRYPOINT':
+      new Flags(parts.flags, {})
+      return { kind: keyword, command: readCommandLine(rest) }
+    case 'EXPOSE':
+    case 'VOLUME':
+      return readWords(keyword, parts)
+    case 'WORKDIR':
+    case 'USER':
+    case 'STOPSIGNAL':
+    case 'MAINTAINER':
+      return readValue(keyword, parts)
+    case 'SHELL':
+      return readShell(parts)
+    case 'HEALTHCHECK':
+      return readHealthcheck(parts)
+    case 'ONBUILD':
+      return readOnbuild(parts)
+    default:
+      throw new SyntaxFault(`unknown instruction: ${keyword}${suggest(keyword, KEYWORDS)}`)
+  }
+}
+
+/** Exec form where the text is a JSON array of strings, else shell form. */
+export function readCommandLine(text: string): CommandLine {
+  const args = parseJsonStrings(text)
+  return args ? { form: 'exec', args } : { form: 'shell', text }
+}
+
+const STAGE_NAME = /^[a-z][a-z0-9\-_.]*$/
+
+function readFrom(parts: InstructionParts): Instruction {
+  const flags = new Flags(parts.flags, { platform: 'text' })
+  const words = splitBlanks(parts.rest)
+  const [image = '', as = '', name = ''] = words
+  if (!(words.length === 1 || (words.length === 3 && as.toLowerCase() === 'as'))) {
+    throw new SyntaxFault('FROM requires either one or three arguments')
+  }
+  if (words.length === 3 && !STAGE_NAME.test(name.toLowerCase())) {
+    throw new SyntaxFault(`invalid name for build stage: "${name}", name can't start with a number or contain symbols`)
+  }
+  return { kind: 'FROM', image, name: words.length === 3 ? name.toLowerCase() : null, platform: flags.text('platform') }
+}
+
+function readArg(parts: InstructionParts): Instruction {
+  new Flags(parts.flags, {})
+  const words = splitQuoted(parts.rest, parts.escape)
+  if (words.length === 0) throw new SyntaxFault('ARG requires at least one argument')
+  const args = words.map((word) => {
+    const equals = word.indexOf('=')
+    if (equals === 0) throw new SyntaxFault('ARG names can not be blank')
+    return equals < 0 ? { name: word, value: null } : { name: word.slice(0, equals), value: word.slice(equals + 1) }
+  })
+  return { kind: 'ARG', args }
+}
+
+function readWords(keyword: 'EXPOSE' | 'VOLUME', parts: InstructionParts): Instruction {
+  new Flags(parts.flags, {})
+  const words = (keyword === 'VOLUME' ? parseJsonStrings(parts.rest) : null) ?? splitBlanks(parts.rest)
+  if (words.length === 0) throw new SyntaxFault(`${keyword} requires at least one argument`)
+  if (keyword === 'EXPOSE') return { kind: keyword, words: words.toSorted(byCodeUnit) }
+  if (words.some((word) => word.trim() === '')) throw new SyntaxFault('VOLUME specified can not be an empty string')
+  return { kind: keyword, words }
+}
+
+function byCodeUnit(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+function readValue(keyword: 'WORKDIR' | 'USER' | 'STOPSIGNAL' | 'MAINTAINER', parts: InstructionParts): Instruction {
+  new Flags(parts.flags, {})
+  if (parts.rest === '') throw new SyntaxFault(`${keyword} requires exactly one argument`)
+  return { kind: keyword, value: parts.rest }
+}
+
+function readShell(parts: InstructionParts): Instruction {
+  new Flags(parts.flags, {})
+  const args = parseJsonStrings(parts.rest)
+  if (!args) throw new SyntaxFault('SHELL requires the arguments to be in JSON form')
+  if (args.length === 0) throw new SyntaxFault('SHELL requires at least one argument')
+  return { kind: 'SHELL', args }
+}
+
+function readOnbuild(parts: InstructionParts): Instruction {
+  const [word] = cutAtBlank(parts.rest)
+  const inner = word.toUpperCase()
+  if (inner === '') throw new SyntaxFault('ONBUILD requires at least one argument')
+  if (inner === 'ONBUILD') throw new SyntaxFault("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
+  if (inner === 'FROM' || inner === 'MAINTAINER') {
+    throw new SyntaxFault(`${inner} isn't allowed as an ONBUILD trigger`)
+  }
+  const text = parts.text.replace(/^\s*onbuild\s*/i, '')
+  const bodies = parts.heredocs.map((heredoc) => `\n${heredoc.content}${heredoc.name}`)
+  return { kind: 'ONBUILD', trigger: text + bodies.join('') }
+}

@@ -1,0 +1,132 @@
+import { SlipwayError } from '#domain/errors'
+import type { CopyOrigin, PlanStep, ResolvedImage } from './plan.ts'
+import type { PlanInput } from './plan-input.ts'
+import { type ImageOrigin, imageKey } from './resolve-images.ts'
+import { buildStage, type PlanContext } from './stage-builder.ts'
+import type { Origin, StageGraph, StageNode } from './stage-graph.ts'
+import { childState, imageState, type StageState, scratchState } from './stage-state.ts'
+
+/** Stages in order, with every image they need at hand. */
+export interface ReadyStages {
+  graph: StageGraph
+  target: StageNode
+  images: ReadonlyMap<string, ResolvedImage>
+}
+
+/** Carries out the stages that the target needs and collects their steps. */
+export function buildStages(input: PlanInput, globals: ReadonlyMap<string, string>, ready: ReadyStages) {
+  const collector = new StepCollector(ready.images)
+  const { source, directives } = input.dockerfile
+  const context: PlanContext = {
+    source,
+    escape: directives.escape,
+    globals,
+    buildArgs: input.buildArgs,
+    network: input.network,
+    addStep: (step) => collector.add(step),
+    originOf: (origin) => collector.originOf(origin),
+    findFrom: (name, stage, numbers) => ready.graph.findFrom(name, stage.platform, numbers),
+  }
+  for (const stage of ready.graph.reachable(ready.target)) {
+    const state = collector.start(stage)
+    buildStage(context, stage, state)
+    collector.states.set(stage, state)
+  }
+  return { steps: collector.steps, states: collector.states }
+}
+
+class StepCollector {
+  readonly steps: PlanStep[] = []
+  readonly states = new Map<StageNode, StageState>()
+  readonly #images: ReadonlyMap<string, ResolvedImage>
+  readonly #bases = new Map<string, number>()
+
+  constructor(images: ReadonlyMap<string, ResolvedImage>) {
+    this.#images = images
+  }
+
+  add(step: PlanStep): number {
+    return this.steps.push(step) - 1
+  }
+
+  /** The state a stage begins with. ONBUILD of its base fires in this stage and is not handed on. */
+  start(stage: StageNode): StageState {
+    const state = this.#startOf(stage)
+    delete state.config.OnBuild
+    return state
+  }
+
+  #startOf(stage: StageNode): StageState {
+    const { base, platform, label, parsed } = stage
+    switch (base.kind) {
+      case 'scratch':
+        return scratchState(platform)
+      case 'stage':
+        return childState(this.#stateOf(base.stage))
+      case 'image': {
+        const { image, step } = this.#base(base, label, parsed.first)
+        return imageState(image, step, platform)
+      }
+      case 'context':
+        return { ...scratchState(platform), fileSystem: this.#contextStep(stage, base.name) }
+      default:
+        return base satisfies never
+    }
+  }
+
+  /** The files behind a name in `--from`. */
+  originOf(origin: Origin): CopyOrigin {
+    switch (origin.kind) {
+      case 'scratch':
+        return { kind: 'step', fileSystem: null }
+      case 'context':
+        return { kind: 'context', name: origin.name }
+      case 'stage':
+        return { kind: 'step', fileSystem: this.#stateOf(origin.stage).fileSystem }
+      case 'image':
+        return { kind: 'step', fileSystem: this.#base(origin, 'context', null).step }
+      default:
+        return origin satisfies never
+    }
+  }
+
+  #stateOf(stage: StageNode): StageState {
+    const state = this.states.get(stage)
+    if (!state) throw new SlipwayError('internal', `Stage ${stage.label} is used before it is planned`)
+    return state
+  }
+
+  #base(origin: ImageOrigin, stage: string, line: number | null): { image: ResolvedImage; step: number } {
+    const key = imageKey(origin)
+    const image = this.#images.get(key)
+    if (!image) throw new SlipwayError('internal', `Image ${key} was not resolved`)
+    const known = this.#bases.get(key)
+    if (known !== undefined) return { image, step: known }
+    const step = this.add({ stage, title: `FROM ${image.reference}`, line, operation: { kind: 'base', image } })
+    this.#bases.set(key, step)
+    return { image, step }
+  }
+
+  /** A directory of files as a stage's base: all of it, copied to an empty root. */
+  #contextStep(stage: StageNode, name: string): number {
+    const { label, parsed } = stage
+    return this.add({
+      stage: label,
+      title: `FROM ${name}`,
+      line: parsed.first,
+      operation: {
+        kind: 'copy',
+        input: null,
+        from: { kind: 'context', name },
+        sources: [{ kind: 'path', path: '/' }],
+        destination: '/',
+        chown: null,
+        chmod: null,
+        link: false,
+        parents: false,
+        exclude: [],
+        unpack: false,
+      },
+    })
+  }
+}

@@ -1,0 +1,86 @@
+import { posix } from 'node:path'
+import { SyntaxFault } from '../dockerfile/errors.ts'
+import { expand } from '../dockerfile/expand.ts'
+import { heredocBody } from '../dockerfile/heredoc.ts'
+import type { CopyInstruction } from '../dockerfile/instruction.ts'
+import type { CopyOrigin, CopySource } from './plan.ts'
+import type { Turn } from './stage-builder.ts'
+import { addHistory } from './stage-state.ts'
+
+/** Plans COPY and ADD. */
+export function planCopy(turn: Turn, instruction: CopyInstruction): void {
+  const { state, expander } = turn
+  const { kind } = instruction
+  const paths = instruction.sources.map(expander.word)
+  for (const path of paths) refuseRemote(kind, path)
+  if (instruction.checksum !== null) throw new SyntaxFault('checksum requires HTTP(S) or Git sources')
+  const destination = expander.word(instruction.destination)
+  const chown = instruction.chown === null ? null : expander.word(instruction.chown)
+  const chmod = instruction.chmod === null ? null : expander.word(instruction.chmod)
+  if (chmod !== null) checkMode(chmod)
+  const sources: CopySource[] = [
+    ...paths.map((path) => ({ kind: 'path' as const, path })),
+    ...inlineSources(turn, instruction),
+  ]
+  const step = turn.addStep({
+    kind: 'copy',
+    input: state.fileSystem,
+    from: originOf(turn, instruction),
+    sources,
+    destination: absoluteDestination(state.config.WorkingDir || '/', destination),
+    chown: chown === '' ? null : chown,
+    chmod: chmod === '' ? null : chmod,
+    // With both flags the files are copied in the ordinary way, as in other builders.
+    link: instruction.link && !chmod,
+    parents: instruction.parents,
+    exclude: instruction.exclude,
+    unpack: kind === 'ADD' && (instruction.unpack ?? true),
+  })
+  const flags = [
+    instruction.parents ? '--parents' : '',
+    chown ? `--chown=${chown}` : '',
+    chmod ? `--chmod=${chmod}` : '',
+  ].filter((flag) => flag !== '')
+  const names = sources.map((source) => (source.kind === 'path' ? source.path : `<<${source.name}`))
+  addHistory(state, `${[kind, ...flags, ...names, destination].join(' ')} # buildkit`, step)
+}
+
+function originOf(turn: Turn, instruction: CopyInstruction): CopyOrigin {
+  const { context, stage } = turn
+  if (instruction.from === null) return { kind: 'context', name: null }
+  return context.originOf(context.findFrom(instruction.from, stage, true))
+}
+
+/** In an unquoted body variables are expanded, and quotes are ordinary characters. */
+function inlineSources(turn: Turn, instruction: CopyInstruction): CopySource[] {
+  return instruction.heredocs.map((heredoc) => {
+    const body = heredocBody(heredoc)
+    const options = { escape: '\\', literalQuotes: true }
+    const content = heredoc.expands ? expand(body, turn.state.env, options).text : body
+    return { kind: 'inline', name: heredoc.name, content }
+  })
+}
+
+const GIT_SOURCE = /^(?:git@|git:\/\/|ssh:\/\/)|^https?:\/\/.*\.git(?:#.*)?$/
+const URL_SOURCE = /^https?:\/\//i
+
+function refuseRemote(kind: 'COPY' | 'ADD', path: string): void {
+  const what = GIT_SOURCE.test(path) ? 'git ref' : URL_SOURCE.test(path) ? 'URL' : null
+  if (what === null) return
+  if (kind === 'COPY') throw new SyntaxFault(`source can't be a ${what} for COPY`)
+  throw new SyntaxFault(`ADD from a ${what} is not supported: ${path}`)
+}
+
+const SYMBOLIC_MODE = /^[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*$/
+
+function checkMode(mode: string): void {
+  if (mode === '' || (/^[0-7]+$/.test(mode) && Number.parseInt(mode, 8) <= 0o7777) || SYMBOLIC_MODE.test(mode)) return
+  throw new SyntaxFault(`invalid chmod parameter: '${mode}'. it should be octal string and between 0 and 07777`)
+}
+
+/** The destination beneath the root; what says "a directory" keeps its trailing slash. */
+function absoluteDestination(workingDir: string, destination: string): string {
+  const clean = posix.resolve('/', workingDir, destination)
+  const directory = destination === '' || destination === '.' || /\/\.?$/.test(destination)
+  return directory && clean !== '/' ? `${clean}/` : clean
+}

@@ -1,0 +1,17 @@
+import { constants } from 'node:os'
+import { SyntaxFault } from '../dockerfile/errors.ts'
+
+/** A signal's name with or without SIG, in any case, a real-time signal, or any number but 0. */
+export function checkStopSignal(text: string): void {
+  if (/^[+-]?\d+$/.test(text)) {
+    if (Number(text) !== 0) return
+  } else {
+    const name = `SIG${text.toUpperCase().replace(/^SIG/, '')}`
+    if (
+      Object.hasOwn(constants.signals, name) ||
+      /^SIGRTM(?:IN(?:\+(?:[1-9]|1[0-5]))?|AX(?:-(?:[1-9]|1[0-4]))?)$/.test(name)
+    )
+      return
+  }
+  throw new SyntaxFault(`invalid signal: ${text}`)
+}
