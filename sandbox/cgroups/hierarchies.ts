@@ -11,10 +11,9 @@ export interface CgroupHierarchies {
   readonly v2: string | null
 }
 
-const V1_CONTROLLERS = new Set([
-  ...['blkio', 'cpu', 'cpuacct', 'cpuset', 'devices', 'freezer', 'hugetlb', 'memory'],
-  ...['misc', 'net_cls', 'net_prio', 'perf_event', 'pids', 'rdma'],
-])
+const V1_CONTROLLERS = new Set(
+  'blkio cpu cpuacct cpuset devices freezer hugetlb memory misc net_cls net_prio perf_event pids rdma'.split(' '),
+)
 
 /** Reads mountinfo, https://docs.kernel.org/filesystems/proc.html#proc-pid-mountinfo-information-about-mounts */
 export function findHierarchies(mountinfo = readFileSync('/proc/self/mountinfo', 'utf8')): CgroupHierarchies {

@@ -31,17 +31,13 @@ export interface RulesetSettings {
  */
 export function rulesetText({ table, linkPrefix, resolvers, onLink, podNetwork }: RulesetSettings): string {
   const [build, pod] = [`"${linkPrefix}b*"`, `"${linkPrefix}p*"`]
+  const dns = 'ip daddr @resolvers meta l4proto { tcp, udp } th dport 53 accept'
+  const fitPackets = 'tcp flags syn tcp option maxseg size set rt mtu'
   return `table inet ${table}
 delete table inet ${table}
 table inet ${table} {
-  set resolvers {
-    type ipv4_addr; flags interval; auto-merge
-    ${elements(resolvers)}
-  }
-  set denied {
-    type ipv4_addr; flags interval; auto-merge
-    ${elements([...DENIED, ...onLink])}
-  }
+  set resolvers { ${addresses(resolvers)}; }
+  set denied { ${addresses([...DENIED, ...onLink])}; }
   chain refuse {
     meta l4proto tcp reject with tcp reset
     reject with icmpx admin-prohibited
@@ -55,7 +51,7 @@ table inet ${table} {
     type filter hook input priority filter - 10
     iifname != ${build} accept
     ct state established,related accept
-    ip daddr @resolvers meta l4proto { tcp, udp } th dport 53 accept
+    ${dns}
     goto refuse
   }
   chain through {
@@ -64,14 +60,14 @@ table inet ${table} {
     oifname ${build} goto refuse
     oifname ${pod} ct state established,related accept
     oifname ${pod} iifname != "slip*" goto refuse
-    iifname ${pod} tcp flags syn tcp option maxseg size set rt mtu
+    iifname ${pod} ${fitPackets}
     iifname != ${build} accept
     ct state invalid drop
     meta nfproto ipv6 goto refuse
-    ip daddr @resolvers meta l4proto { tcp, udp } th dport 53 accept
+    ${dns}
     ip daddr @denied goto refuse
     tcp dport { ${MAIL_PORTS.join(', ')} } goto refuse
-    tcp flags syn tcp option maxseg size set rt mtu
+    ${fitPackets}
     accept
   }
   chain outwards {
@@ -89,6 +85,7 @@ export function removalText(table: string): string {
 }
 
 /** nft takes no empty list. */
-function elements(values: readonly string[]): string {
-  return values.length === 0 ? '' : `elements = { ${values.join(', ')} }`
+function addresses(values: readonly string[]): string {
+  const elements = values.length === 0 ? '' : `; elements = { ${values.join(', ')} }`
+  return `type ipv4_addr; flags interval; auto-merge${elements}`
 }

@@ -1,33 +1,30 @@
+/** By their numbers, from 0, https://man7.org/linux/man-pages/man7/capabilities.7.html */
+const BY_NUMBER = (
+  'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE ' +
+  'NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN ' +
+  'SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE ' +
+  'MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE'
+).split(' ')
+
 /** What Docker grants to root in a container. */
-const DEFAULT = [
-  'CAP_AUDIT_WRITE',
-  'CAP_CHOWN',
-  'CAP_DAC_OVERRIDE',
-  'CAP_FOWNER',
-  'CAP_FSETID',
-  'CAP_KILL',
-  'CAP_MKNOD',
-  'CAP_NET_BIND_SERVICE',
-  'CAP_NET_RAW',
-  'CAP_SETFCAP',
-  'CAP_SETGID',
-  'CAP_SETPCAP',
-  'CAP_SETUID',
-  'CAP_SYS_CHROOT',
-] as const
+const DEFAULT = new Set(
+  (
+    'AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP SETUID ' +
+    'SYS_CHROOT'
+  ).split(' '),
+)
 
-const PRIVILEGED = [
-  ...DEFAULT,
-  ...['CAP_AUDIT_CONTROL', 'CAP_AUDIT_READ', 'CAP_BLOCK_SUSPEND', 'CAP_BPF', 'CAP_CHECKPOINT_RESTORE'],
-  ...['CAP_DAC_READ_SEARCH', 'CAP_IPC_LOCK', 'CAP_IPC_OWNER', 'CAP_LEASE', 'CAP_LINUX_IMMUTABLE', 'CAP_MAC_ADMIN'],
-  ...['CAP_MAC_OVERRIDE', 'CAP_NET_ADMIN', 'CAP_NET_BROADCAST', 'CAP_PERFMON', 'CAP_SYSLOG', 'CAP_SYS_ADMIN'],
-  ...['CAP_SYS_BOOT', 'CAP_SYS_MODULE', 'CAP_SYS_NICE', 'CAP_SYS_PACCT', 'CAP_SYS_PTRACE', 'CAP_SYS_RAWIO'],
-  ...['CAP_SYS_RESOURCE', 'CAP_SYS_TIME', 'CAP_SYS_TTY_CONFIG', 'CAP_WAKE_ALARM'],
-] as const
+/** The names of a mask such as `CapPrm` in /proc/self/status. */
+export function capabilitiesIn(mask: bigint): string[] {
+  return BY_NUMBER.filter((_, number) => (mask >> BigInt(number)) & 1n).map((name) => `CAP_${name}`)
+}
 
-/** The sets of capabilities(7) for a user: only root has them from the start, others may get them from a file. */
-export function capabilitiesOf(security: 'default' | 'privileged', uid: number) {
-  const bounding = security === 'privileged' ? PRIVILEGED : DEFAULT
+/**
+ * The sets of capabilities(7) for a user: only root has them from the start, others may get them from a file. `ours`
+ * are those of this process, which cannot give away more.
+ */
+export function capabilitiesOf(security: 'default' | 'privileged', uid: number, ours: readonly string[]) {
+  const bounding = security === 'privileged' ? ours : ours.filter((name) => DEFAULT.has(name.slice('CAP_'.length)))
   const effective = uid === 0 ? bounding : []
   return { bounding, effective, permitted: effective }
 }

@@ -104,9 +104,8 @@ async function execIn(cell: Cell, spec: ContainerSpec, command: ExecSpec, ours: 
   // A program that does not read its input is judged by its exit code.
   stdin.on('error', () => {})
   const output = outputOf(runc.child)
-  const exited = runc.exited.finally(async () => {
-    await Promise.all(['.json', '.pid', '.log'].map((suffix) => rm(base + suffix, { force: true })))
-  })
+  const exited = endExec(runc, base)
+  // Whoever waits for it hears of a failure; nobody has to.
   exited.catch(() => {})
   return {
     stdin,
@@ -119,6 +118,14 @@ async function execIn(cell: Cell, spec: ContainerSpec, command: ExecSpec, ours: 
       }
       await exited
     },
+  }
+}
+
+async function endExec(runc: RuncProcess, base: string): Promise<ExitStatus> {
+  try {
+    return await runc.exited
+  } finally {
+    await Promise.all(['.json', '.pid', '.log'].map((suffix) => rm(base + suffix, { force: true })))
   }
 }
 

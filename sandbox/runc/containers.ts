@@ -1,10 +1,12 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { SlipwayError } from '#domain/errors'
 import type { Logger } from '#host/log'
 import { openCgroup } from '../cgroups/cgroup.ts'
 import type { CgroupHierarchies } from '../cgroups/hierarchies.ts'
 import type { Container, ContainerSpec, Containers } from '../contract.ts'
+import { isLent } from '../networks/networks.ts'
 import type { Scope } from '../scope.ts'
 import { type Cell, discard, makeCell } from './cell.ts'
 import { ociConfig } from './config.ts'
@@ -25,13 +27,15 @@ export async function openContainers(settings: ContainersSettings): Promise<Cont
   const { scope, hierarchies } = settings
   const ours = await readOwnLimits()
   const running = new Set<Container>()
-  const endings = new Set<Promise<void>>()
+  const starting = new Set<Promise<unknown>>()
+  const endings = new Set<Promise<unknown>>()
   await mkdir(join(scope.runDir, 'runc'), { recursive: true, mode: 0o700 })
   const group = openCgroup(hierarchies, scope.cgroup)
   await group.create()
 
+  let isClosed = false
+
   const start = async (spec: ContainerSpec, signal: AbortSignal): Promise<Container> => {
-    signal.throwIfAborted()
     const cell = await makeCell(scope, hierarchies)
     const runc = await startIn(cell, spec, { ...settings, ours }).catch(async (error: unknown) => {
       await discard(cell)
@@ -39,26 +43,35 @@ export async function openContainers(settings: ContainersSettings): Promise<Cont
     })
     const container = containerOf(runc, cell, spec, { ours, log: settings.log, signal })
     running.add(container)
-    const ending = container.cleared.finally(() => {
-      running.delete(container)
-      endings.delete(ending)
-    })
-    endings.add(ending)
-    if (signal.aborted) {
-      await container[Symbol.asyncDispose]()
-      signal.throwIfAborted()
-    }
-    return container
+    void own(endings, container.cleared).finally(() => running.delete(container))
+    // Killing a container half made would leave the other half.
+    if (!signal.aborted && !isClosed) return container
+    await container[Symbol.asyncDispose]()
+    throw signal.aborted ? signal.reason : new SlipwayError('cancelled', 'The sandbox was closed')
   }
 
   return {
-    start,
+    async start(spec, signal) {
+      signal.throwIfAborted()
+      if (isClosed) throw new SlipwayError('cancelled', 'The sandbox was closed')
+      if (spec.security === 'privileged' && isLent(spec.network)) spec.network.spoil()
+      return await own(starting, start(spec, signal))
+    },
     async [Symbol.asyncDispose]() {
+      isClosed = true
+      await Promise.allSettled(starting)
       await Promise.all([...running].map((container) => container[Symbol.asyncDispose]()))
       await Promise.all(endings)
       await group.remove()
     },
   }
+}
+
+/** Keeps a piece of work in a set until it has ended. */
+function own<T>(set: Set<Promise<unknown>>, work: Promise<T>): Promise<T> {
+  const owned = work.finally(() => set.delete(owned))
+  set.add(owned)
+  return owned
 }
 
 async function startIn(

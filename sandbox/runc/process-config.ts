@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { ContainerSpec } from '../contract.ts'
-import { capabilitiesOf } from './capabilities.ts'
+import { capabilitiesIn, capabilitiesOf } from './capabilities.ts'
 
 /** Programs of old that close every possible file descriptor would take minutes with a higher soft limit. */
 const OPEN_FILES = { soft: 1024, hard: 524_288 }
@@ -21,20 +21,26 @@ export interface OwnLimits {
   oomScoreAdj: number
   /** Hard limit of open files. */
   openFiles: number
+  capabilities: readonly string[]
 }
 
 export async function readOwnLimits(): Promise<OwnLimits> {
-  const [oomScoreAdj, limits] = await Promise.all(
-    ['oom_score_adj', 'limits'].map((name) => readFile(`/proc/self/${name}`, 'utf8')),
+  const [oomScoreAdj = '', limits = '', status = ''] = await Promise.all(
+    ['oom_score_adj', 'limits', 'status'].map((name) => readFile(`/proc/self/${name}`, 'utf8')),
   )
-  const openFiles = /^Max open files +\S+ +(\d+)/m.exec(limits ?? '')?.[1]
-  return { oomScoreAdj: Number(oomScoreAdj), openFiles: Number(openFiles ?? OPEN_FILES.hard) }
+  const openFiles = /^Max open files +\S+ +(\d+)/m.exec(limits)?.[1]
+  const permitted = /^CapPrm:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'
+  return {
+    oomScoreAdj: Number(oomScoreAdj),
+    openFiles: Number(openFiles ?? OPEN_FILES.hard),
+    capabilities: capabilitiesIn(BigInt(`0x${permitted}`)),
+  }
 }
 
 /** The `process` of the runtime specification, https://github.com/opencontainers/runtime-spec/blob/main/config.md#process */
 export function processConfig(settings: ProcessSettings) {
   const { uid, gid, additionalGids } = settings.user
-  const { oomScoreAdj, openFiles } = settings.ours
+  const { oomScoreAdj, openFiles, capabilities } = settings.ours
   const [soft, hard] = [Math.min(OPEN_FILES.soft, openFiles), Math.min(OPEN_FILES.hard, openFiles)]
   return {
     terminal: false,
@@ -42,7 +48,7 @@ export function processConfig(settings: ProcessSettings) {
     args: settings.args,
     env: settings.env,
     cwd: settings.workingDir,
-    capabilities: capabilitiesOf(settings.security, uid),
+    capabilities: capabilitiesOf(settings.security, uid, capabilities),
     rlimits: [{ type: 'RLIMIT_NOFILE', soft, hard }],
     oomScoreAdj,
     noNewPrivileges: false,

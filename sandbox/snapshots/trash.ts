@@ -12,8 +12,6 @@ export interface Trash extends AsyncDisposable {
   throwAway(path: string): Promise<void>
   /** Adds what a dead owner did not come to delete. */
   takeOver(dead: Scope): Promise<void>
-  /** Resolves when nothing is left to delete. */
-  emptied(): Promise<void>
 }
 
 export async function openTrash(dir: string, scope: Scope, log: Logger): Promise<Trash> {
@@ -21,15 +19,18 @@ export async function openTrash(dir: string, scope: Scope, log: Logger): Promise
   const trashOf = async ({ id }: Scope) =>
     (await readdir(dir)).filter((name) => name.startsWith(`${id}.`)).map((name) => join(dir, name))
   const queue = await trashOf(scope)
-  let closed = false
+  const closing = new AbortController()
   let working: Promise<void> | null = null
 
   const work = async () => {
-    for (let path = queue.shift(); path !== undefined && !closed; path = queue.shift()) await remove(path, log)
+    for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
+      await remove(path, log)
+      if (closing.signal.aborted) return
+    }
     working = null
   }
   const wake = () => {
-    if (!working && !closed && queue.length > 0) working = work()
+    if (!working && !closing.signal.aborted && queue.length > 0) working = work()
   }
   wake()
   const throwAway = async (path: string) => {
@@ -43,11 +44,8 @@ export async function openTrash(dir: string, scope: Scope, log: Logger): Promise
     async takeOver(dead) {
       for (const path of await trashOf(dead)) await throwAway(path)
     },
-    async emptied() {
-      while (working) await working
-    },
     async [Symbol.asyncDispose]() {
-      closed = true
+      closing.abort()
       await working
     },
   }
