@@ -58,10 +58,10 @@ function areContainersReady(
 function sortOut(containers: readonly Container[], statuses: readonly ContainerStatus[]) {
   const unknown: string[] = []
   const unready: string[] = []
-  for (const { name } of containers) {
+  for (const { name, restartPolicy } of containers) {
     const status = statuses.find((status) => status.name === name)
     if (!status) unknown.push(name)
-    else if (!status.ready) unready.push(name)
+    else if (!(restartPolicy === 'Always' ? status.started : status.ready)) unready.push(name)
   }
   return { unknown, unready }
 }

@@ -11,7 +11,11 @@ export interface ContainerStatuses {
 /** Where a pod stands, from its containers alone. https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-phase */
 export function podPhase(spec: PodSpec, statuses: ContainerStatuses): Phase {
   const restartPolicy = spec.restartPolicy ?? 'Always'
-  const initial = (spec.initContainers ?? []).map((container) => initStage(find(statuses.init, container.name)))
+  const initial = (spec.initContainers ?? []).map((container) =>
+    container.restartPolicy === 'Always'
+      ? sidecarStage(find(statuses.init, container.name))
+      : initStage(find(statuses.init, container.name)),
+  )
   if (restartPolicy === 'Never' && initial.includes('failed')) return 'Failed'
   const stages = spec.containers.map((container) => mainStage(find(statuses.main, container.name)))
   if (initial.includes('pending') || stages.includes('waiting')) return 'Pending'
@@ -25,6 +29,11 @@ function initStage(status: ContainerStatus | undefined): 'pending' | 'failed' | 
   const ended = status?.state?.terminated ?? (status?.state?.waiting ? status.lastState?.terminated : undefined)
   if (!ended) return 'pending'
   return ended.exitCode === 0 ? 'done' : 'failed'
+}
+
+/** A sidecar does not end: it is done when it has started. */
+function sidecarStage(status: ContainerStatus | undefined): 'pending' | 'done' {
+  return status?.started || status?.state?.terminated || status?.lastState?.terminated ? 'done' : 'pending'
 }
 
 function mainStage(status: ContainerStatus | undefined): 'unknown' | 'running' | 'waiting' | 'stopped' | 'succeeded' {

@@ -1,6 +1,6 @@
 import { type ImageConfig, readAccounts, resolveRunUser } from '#buildkit-lite'
-import type { ContainerLimits, ContainerSpec } from '#sandbox'
 import { SlipwayError } from '#domain/errors'
+import type { ContainerLimits, ContainerSpec } from '#sandbox'
 import type { Pod } from '../kinds.ts'
 import type { Container } from '../pod-kinds.ts'
 import { expandVariables } from './expansion.ts'
@@ -10,7 +10,10 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 /** A fork bomb in one pod shall not take the node with it. */
 const DEFAULT_PIDS = 16_384
 
-export type Process = Pick<ContainerSpec, 'args' | 'env' | 'workingDir' | 'user' | 'limits' | 'security' | 'readonlyRoot'>
+export type Process = Pick<
+  ContainerSpec,
+  'args' | 'env' | 'workingDir' | 'user' | 'limits' | 'security' | 'readonlyRoot'
+>
 
 /**
  * What a container runs: the pod's fields over the image's. `rootDir` is the mounted root, for names in USER.
@@ -38,8 +41,7 @@ function composeArgs(
   container: Container,
   { image, variables }: { image: ImageConfig; variables: ReadonlyMap<string, string> },
 ): string[] {
-  const expand = (words: readonly string[]) =>
-    words.map((word) => expandVariables(word, (name) => variables.get(name)))
+  const expand = (words: readonly string[]) => words.map((word) => expandVariables(word, (name) => variables.get(name)))
   const command = container.command?.length ? expand(container.command) : null
   const given = container.args?.length ? expand(container.args) : null
   const fromImage = command ? [] : (image.config?.Cmd ?? [])

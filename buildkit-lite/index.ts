@@ -1,0 +1,7 @@
+export type * from './contract.ts'
+export type { ImageConfig } from './image/config.ts'
+export type { BlobStore } from './layers/blob-store.ts'
+export type { Platform } from './plan/plan.ts'
+export { type PulledImage, type PullTools, pullImage, unpackImage } from './pull-image.ts'
+export type { Credentials, Registry, RegistryOptions } from './registry/contract.ts'
+export { readAccounts, resolveRunUser } from './solver/accounts.ts'

@@ -1,0 +1,132 @@
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { availableParallelism, totalmem } from 'node:os'
+import { join } from 'node:path'
+import type { Kubelet } from '../contract.ts'
+import type { Pod } from '../kinds.ts'
+import { nameOf, type ObjectChange, referenceTo } from '../objects.ts'
+import type { KubeletDeps } from './contract.ts'
+import { keepImages } from './images.ts'
+import type { OpenLogs } from './log-files.ts'
+import { readLogs } from './log-reader.ts'
+import { registerNode } from './node.ts'
+import type { NodeContext } from './pod-context.ts'
+import { type PodWorker, startPod } from './pod-worker.ts'
+
+/** What pods have together when the whole cluster stops. */
+const STOP_GRACE_MS = 4500
+/** A pod removed by force still gets the chance to hear of it. */
+const FORCED_GRACE_MS = 1000
+
+/** Registers the node and runs every pod of the cluster on it, until disposed; pod objects then stay for the next start. */
+export async function startKubelet(deps: KubeletDeps): Promise<Kubelet> {
+  const stopping = new AbortController()
+  const podsDir = join(deps.dataDir, 'pods')
+  const openLogs: OpenLogs = new Map()
+  const node = {
+    name: deps.nodeName,
+    ip: deps.nodeIp,
+    capacity: { cpus: availableParallelism(), memoryBytes: totalmem() },
+  }
+  const on: NodeContext = {
+    ...deps,
+    images: keepImages({ ...deps, snapshots: deps.sandbox.snapshots }, stopping.signal),
+    openLogs,
+    podsDir,
+    node,
+  }
+  await mkdir(podsDir, { recursive: true, mode: 0o711 })
+  await removeOrphans(on)
+  await registerNode(deps.objects, deps, deps.log)
+  const pods = keepPods(on)
+  using watches = new DisposableStack()
+  watches.use(deps.objects.watch('Pod', (change) => pods.changed(change), { replay: true }))
+  for (const kind of ['ConfigMap', 'Secret'] as const)
+    watches.use(deps.objects.watch(kind, (change) => pods.refresh(change.object.metadata.namespace ?? '')))
+  const watching = watches.move()
+  return {
+    logs: readLogs(podsDir, openLogs),
+    [Symbol.asyncDispose]: async () => {
+      watching.dispose()
+      await pods.stopAll()
+      stopping.abort(new Error('the kubelet stops'))
+    },
+  }
+}
+
+/** What pods that went while nobody watched have left on disk. */
+async function removeOrphans({ objects, podsDir }: NodeContext): Promise<void> {
+  const known = new Set(objects.list('Pod').map((pod) => pod.metadata.uid))
+  for (const uid of await readdir(podsDir))
+    if (!known.has(uid)) await rm(join(podsDir, uid), { recursive: true, force: true })
+}
+
+function keepPods(on: NodeContext) {
+  const workers = new Map<string, PodWorker>()
+  let isStopping = false
+
+  const start = (pod: Pod, uid: string) => {
+    const worker = startPod(pod, on)
+    workers.set(uid, worker)
+    if (pod.metadata.deletionTimestamp) worker.changed(pod)
+    void worker.done.then(() => workers.delete(uid))
+  }
+  const put = (pod: Pod) => {
+    const { uid = '' } = pod.metadata
+    const worker = workers.get(uid)
+    if (worker) return worker.changed(pod)
+    if (pod.spec.nodeName !== on.nodeName) return void bind(pod, on)
+    if (!isOver(pod)) start(pod, uid)
+    else if (pod.metadata.deletionTimestamp) void remove(pod, on)
+  }
+  return {
+    changed: ({ type, object }: ObjectChange<'Pod'>) => {
+      if (isStopping) return
+      if (type === 'DELETED') workers.get(object.metadata.uid ?? '')?.stop(FORCED_GRACE_MS)
+      else put(object)
+    },
+    refresh: (_namespace: string) => {
+      for (const worker of workers.values()) worker.refresh()
+    },
+    stopAll: async () => {
+      isStopping = true
+      const all = [...workers.values()]
+      for (const worker of all) worker.stop(STOP_GRACE_MS)
+      await Promise.all(all.map((worker) => worker.done))
+    },
+  }
+}
+
+function isOver({ status }: Pod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed'
+}
+
+/** There is one node, so scheduling is easy. Pods of a node of another name are of the time before this machine was renamed. */
+async function bind(pod: Pod, { objects, nodeName, log }: NodeContext): Promise<void> {
+  try {
+    await objects.update({ ...nameOf(pod), uid: pod.metadata.uid ?? '' }, (draft) => ({
+      ...draft,
+      spec: { ...draft.spec, nodeName },
+    }))
+    const message = `Successfully assigned ${pod.metadata.namespace}/${pod.metadata.name} to ${nodeName}`
+    objects.recordEvent(referenceTo(pod), {
+      type: 'Normal',
+      reason: 'Scheduled',
+      message,
+      component: 'default-scheduler',
+    })
+  } catch (error) {
+    // Deleted meanwhile is fine; anything else shows in the log and in a pod that stays Pending.
+    if (objects.get('Pod', pod.metadata.namespace ?? '', pod.metadata.name))
+      log.error({ err: error }, 'pod could not be bound')
+  }
+}
+
+/** A finished pod has nothing left to stop. */
+async function remove(pod: Pod, { objects, log, podsDir }: NodeContext): Promise<void> {
+  try {
+    await objects.delete(nameOf(pod), { uid: pod.metadata.uid ?? '', gracePeriodSeconds: 0 })
+  } catch (error) {
+    log.warn({ err: error, pod: pod.metadata.name }, 'finished pod could not be removed')
+  }
+  await rm(join(podsDir, pod.metadata.uid ?? ''), { recursive: true, force: true })
+}

@@ -1,0 +1,82 @@
+import { arch, availableParallelism, networkInterfaces, release, totalmem } from 'node:os'
+import type { Logger } from '#host/log'
+import type { Node } from '../kinds.ts'
+import type { ObjectStore } from '../objects.ts'
+import { toTime } from './container-record.ts'
+
+const MAX_PODS = 250
+const KUBERNETES_VERSION = 'v1.33.0'
+
+export interface NodeFacts {
+  nodeName: string
+  nodeIp: string
+}
+
+/** Writes this machine down as the cluster's node, ready; nodes of other names are of the past. */
+export async function registerNode(objects: ObjectStore, facts: NodeFacts, log: Logger): Promise<void> {
+  const { nodeName: name } = facts
+  for (const { metadata } of objects.list('Node'))
+    if (metadata.name !== name) await objects.delete({ kind: 'Node', namespace: '', name: metadata.name })
+  if (!objects.get('Node', '', name)) {
+    const labels = { 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': goArch() }
+    await objects.create({ apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, spec: {} })
+  }
+  await objects.updateStatus({ kind: 'Node', namespace: '', name }, (node) => ({
+    ...node,
+    status: statusOf(facts, node),
+  }))
+  log.info({ node: name, address: facts.nodeIp }, 'node is ready')
+}
+
+/** The first address that other machines may know us by; loopback where there is none. */
+export function hostAddress(): string {
+  const addresses = Object.entries(networkInterfaces()).flatMap(([name, list]) =>
+    name.startsWith('slip') ? [] : (list ?? []),
+  )
+  return addresses.find((one) => one.family === 'IPv4' && !one.internal)?.address ?? '127.0.0.1'
+}
+
+function statusOf({ nodeName, nodeIp }: NodeFacts, node: Node): NonNullable<Node['status']> {
+  const nowText = toTime(Date.now())
+  const before = node.status?.conditions?.find((condition) => condition.type === 'Ready')
+  const resources = {
+    cpu: String(availableParallelism()),
+    memory: `${Math.floor(totalmem() / 1024)}Ki`,
+    pods: String(MAX_PODS),
+  }
+  return {
+    capacity: resources,
+    allocatable: resources,
+    conditions: [
+      {
+        type: 'Ready',
+        status: 'True',
+        reason: 'KubeletReady',
+        message: 'kubelet is posting ready status',
+        lastHeartbeatTime: nowText,
+        lastTransitionTime: before?.status === 'True' ? (before.lastTransitionTime ?? nowText) : nowText,
+      },
+    ],
+    addresses: [
+      { type: 'InternalIP', address: nodeIp },
+      { type: 'Hostname', address: nodeName },
+    ],
+    nodeInfo: {
+      architecture: goArch(),
+      operatingSystem: 'linux',
+      kernelVersion: release(),
+      osImage: 'Linux',
+      containerRuntimeVersion: 'slipway://runc',
+      kubeletVersion: KUBERNETES_VERSION,
+      kubeProxyVersion: KUBERNETES_VERSION,
+      machineID: '',
+      systemUUID: '',
+      bootID: '',
+    },
+  }
+}
+
+/** As Go, and so Kubernetes and image manifests, name architectures. */
+function goArch(): string {
+  return arch() === 'x64' ? 'amd64' : arch()
+}
