@@ -1,7 +1,11 @@
 import { chmodSync, chownSync } from 'node:fs'
-import { mkdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, rename, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { RunMount } from '../plan/plan.ts'
+import { cleanPath, resolveIn, toByteString } from './beneath.ts'
+import { copyContents } from './copy-entry.ts'
+import { createPause } from './copy-task.ts'
+import { NO_EXCLUSION } from './file-tree.ts'
 import type { Prepared } from './run-mounts.ts'
 import { openScratch } from './scratch.ts'
 import { fileNameFor } from './shared-work.ts'
@@ -17,11 +21,10 @@ export async function mountCache(
   signal: AbortSignal,
 ): Promise<Prepared> {
   const source = await chooseDirectory(scope, stack, mount, signal)
-  if (!(await exists(source))) {
-    await mkdir(source, { recursive: true })
-    chownSync(source, mount.uid, mount.gid)
-    chmodSync(source, mount.mode)
+  const make = async (signal: AbortSignal): Promise<void> => {
+    if (!(await exists(source))) await makeCache(scope, mount, source, signal)
   }
+  await scope.tools.sharedWork.share(`cache directory ${source}`, make, signal)
   return {
     mount: { kind: 'bind', source, target: mount.target, readonly: mount.readonly },
     pointKind: 'directory',
@@ -42,6 +45,43 @@ async function chooseDirectory(
   if (!own) return join(stack.use(await openScratch(tools.stateDir)).dir, 'cache')
   stack.use(own)
   return directory
+}
+
+/** Appears at its name only when it is complete. */
+async function makeCache(scope: StepScope, mount: CacheMount, directory: string, signal: AbortSignal): Promise<void> {
+  await using scratch = await openScratch(scope.tools.stateDir)
+  const fresh = join(scratch.dir, 'fresh')
+  await mkdir(fresh)
+  if (mount.from) await fillCache(scope, { from: mount.from, source: mount.source ?? '/' }, fresh, signal)
+  chownSync(fresh, mount.uid, mount.gid)
+  chmodSync(fresh, mount.mode)
+  await mkdir(dirname(directory), { recursive: true })
+  await rename(fresh, directory)
+}
+
+/** Links in the source are followed inside its own root. */
+async function fillCache(
+  scope: StepScope,
+  { from, source }: Required<Pick<CacheMount, 'from' | 'source'>>,
+  root: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await using opened = await scope.originOf(from).open(signal)
+  const { tree, rootDir } = opened
+  const start = resolveIn((inner) => tree.lookUp(inner), cleanPath(toByteString(source)))
+  const task = {
+    sys: scope.sys,
+    root,
+    tree,
+    sourceRoot: rootDir,
+    keepOwner: from.kind === 'step',
+    owner: null,
+    mode: null,
+    exclusion: NO_EXCLUSION,
+    hardLinks: new Map<string, string>(),
+    pause: createPause(signal),
+  }
+  await copyContents(task, start, '/')
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,5 +1,6 @@
-import { compileGlob, matchTokens } from '../context/glob.ts'
-import { toByteString } from './beneath.ts'
+import { SlipwayError } from '#domain/errors'
+import { BadPattern } from '../context/glob.ts'
+import { compileIgnore, type IgnoreMatcher } from '../context/ignore.ts'
 import { type Exclusion, NO_EXCLUSION } from './file-tree.ts'
 
 /**
@@ -8,24 +9,16 @@ import { type Exclusion, NO_EXCLUSION } from './file-tree.ts'
  */
 export function createExclusion(patterns: readonly string[], fromRoot: boolean): Exclusion {
   if (patterns.length === 0) return NO_EXCLUSION
-  const rules = patterns.map((pattern) => {
-    const negated = pattern.startsWith('!')
-    const clean = (negated ? pattern.slice(1) : pattern).replace(/^(?:\.?\/)+/, '').replace(/\/+$/, '')
-    return { negated, tokens: compileGlob(toByteString(clean), true) }
-  })
-  const isExcluded = (relative: string, path: string): boolean => {
-    const prefixes = prefixesOf(fromRoot ? path.slice(1) : relative)
-    let excluded = false
-    for (const { negated, tokens } of rules) {
-      if (negated === excluded && prefixes.some((prefix) => matchTokens(tokens, prefix))) excluded = !negated
-    }
-    return excluded
-  }
-  return { isExcluded, canReinclude: rules.some((rule) => rule.negated) }
+  const matcher = compile(patterns)
+  const canReinclude = patterns.some((pattern) => pattern.startsWith('!'))
+  return { isExcluded: (relative, path) => matcher.ignores(fromRoot ? path.slice(1) : relative), canReinclude }
 }
 
-/** A path and the directories it is in, outermost first. */
-function prefixesOf(path: string): string[] {
-  const parts = path.split('/')
-  return parts.map((_, index) => parts.slice(0, index + 1).join('/'))
+function compile(patterns: readonly string[]): IgnoreMatcher {
+  try {
+    return compileIgnore(patterns)
+  } catch (error) {
+    if (!(error instanceof BadPattern)) throw error
+    throw new SlipwayError('dockerfile-invalid', `--exclude: ${error.message}`, { cause: error })
+  }
 }

@@ -38,13 +38,12 @@ const TMPFS_MODE = 0o1777
 
 export async function prepareMounts(scope: StepScope, run: RunOperation, signal: AbortSignal): Promise<RunMounts> {
   await using stack = new AsyncDisposableStack()
+  // The plan has parents before children already.
   const prepared: Prepared[] = []
   for (const mount of run.mounts) {
     const one = await prepareMount(scope, stack, mount, signal)
     if (one) prepared.push(one)
   }
-  // Parents before children, whatever the order they were written in.
-  prepared.sort((a, b) => depthOf(a.mount.target) - depthOf(b.mount.target))
   const points = [...SYSTEM_POINTS, ...prepared.map((one) => ({ target: one.mount.target, kind: one.pointKind }))]
   const own = await prepareFiles(scope, run, stack)
   const disposer = stack.move()
@@ -124,8 +123,4 @@ async function prepareFiles(
     mounts.push({ kind: 'bind', source: pipes, target: '/dev/pipes', readonly: true })
   }
   return mounts
-}
-
-function depthOf(target: string): number {
-  return target.split('/').filter(Boolean).length
 }

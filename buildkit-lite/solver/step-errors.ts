@@ -4,41 +4,30 @@ import { renderExcerpt, type SourceText } from '../dockerfile/errors.ts'
 import type { PlanStep } from '../plan/plan.ts'
 import { ProcessError } from './execute-run.ts'
 
+/** Failures that the author of the Dockerfile can mend, which are shown where they stand in it. */
+const LOCATED = ['step-failed', 'out-of-memory', 'context-invalid', 'dockerfile-invalid'] as const
+type Located = (typeof LOCATED)[number]
+
 /** A step's failure, shown where it stands in the Dockerfile if it is the author's to mend. */
 export function locateError(error: unknown, step: PlanStep, source: SourceText): unknown {
   if ((error as NodeJS.ErrnoException | null)?.code === 'ENOSPC')
     return new SlipwayError('disk-full', `No space is left for ${step.title}`, { cause: error })
   if (!(error instanceof SlipwayError) || error instanceof SourceError || step.line === null) return error
-  switch (error.kind) {
-    case 'step-failed':
-    case 'out-of-memory':
-    case 'context-invalid':
-    case 'dockerfile-invalid': {
-      const excerpt = renderExcerpt(source, { first: step.line, last: step.line })
-      const place = { file: source.name, line: step.line, excerpt }
-      return new SourceError(error.kind, error.message, place, { cause: error })
-    }
-    case 'invalid':
-      return locateError(new SlipwayError('step-failed', error.message, { cause: error }), step, source)
-    default:
-      return error
-  }
+  const kind = error.kind === 'invalid' ? 'step-failed' : LOCATED.find((one) => one === error.kind)
+  if (!kind) return error
+  const excerpt = renderExcerpt(source, { first: step.line, last: step.line })
+  return new SourceError(kind, error.message, { file: source.name, line: step.line, excerpt }, { cause: error })
 }
 
 /** What a failed step is reported as. */
 export function failedOutcome(error: unknown): StepOutcome {
-  const root = error instanceof SourceError ? error.cause : error
-  const exitCode = root instanceof ProcessError ? root.exitCode : null
-  const kind = error instanceof SourceError ? error.kind : 'internal'
-  switch (kind) {
-    case 'step-failed':
-    case 'out-of-memory':
-    case 'context-invalid':
-    case 'dockerfile-invalid':
-      return { kind: 'failed', error: kind, message: messageOf(error), exitCode }
-    default:
-      return { kind: 'failed', error: 'internal', message: messageOf(error), exitCode }
-  }
+  const cause = error instanceof SourceError ? error.cause : error
+  const exitCode = cause instanceof ProcessError ? cause.exitCode : null
+  return { kind: 'failed', error: locatedKind(error) ?? 'internal', message: messageOf(error), exitCode }
+}
+
+function locatedKind(error: unknown): Located | undefined {
+  return error instanceof SourceError ? LOCATED.find((kind) => kind === error.kind) : undefined
 }
 
 /** Why a build was stopped from outside, as its error. */

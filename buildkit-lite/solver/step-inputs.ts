@@ -1,5 +1,5 @@
 import type { KeyComponent } from '../contract.ts'
-import type { CopyOrigin, FileSystem, Operation, PlanStep } from '../plan/plan.ts'
+import type { CopyOrigin, FileSystem, Operation, PlanStep, RunMount } from '../plan/plan.ts'
 import { isLinked } from './execute-copy.ts'
 import { PARENT } from './miss-reason.ts'
 import { digestContext, digestStep, type FileChoice } from './origins.ts'
@@ -56,17 +56,15 @@ function filesRead(operation: Operation): { from: CopyOrigin; choice: FileChoice
       return sources.length > 0 ? [{ from, choice: { sources, exclude, parents, countNames: true } }] : []
     }
     case 'run':
-      return operation.mounts.flatMap((mount) =>
-        mount.kind === 'bind'
-          ? [
-              {
-                from: mount.from,
-                choice: { sources: [mount.source], exclude: [], parents: false, countNames: false },
-              },
-            ]
-          : [],
-      )
+      return operation.mounts.flatMap(filesMounted)
     default:
       return operation satisfies never
   }
+}
+
+function filesMounted(mount: RunMount): { from: CopyOrigin; choice: FileChoice }[] {
+  if (mount.kind !== 'bind' && mount.kind !== 'cache') return []
+  if (!mount.from) return []
+  const sources = [mount.source ?? '/']
+  return [{ from: mount.from, choice: { sources, exclude: [], parents: false, countNames: false } }]
 }
