@@ -35,7 +35,8 @@ export function readRef(ref: string): SourceRef | null {
   return null
 }
 
-function isRefName(ref: string): boolean {
+/** Whether git would accept the full name of a branch or tag. */
+export function isRefName(ref: string): boolean {
   const name = readRef(ref)?.name
   if (!name) return false
   // oxlint-disable-next-line no-control-regex

@@ -1,0 +1,24 @@
+import type { FastifyInstance } from 'fastify'
+import { requireAdmin } from '../authenticate.ts'
+import type { ApiDeps } from '../deps.ts'
+import { buildRoutes } from './build-routes.ts'
+import { buildStreamRoutes } from './build-stream-routes.ts'
+import { deliveryRoutes } from './delivery-routes.ts'
+import { projectRoutes } from './project-routes.ts'
+import { rolloutRoutes } from './rollout-routes.ts'
+import { sessionRoutes } from './session-routes.ts'
+import { workerRoutes } from './worker-routes.ts'
+
+/** `/api/v1`: everything but opening a session is for the admin. */
+export async function restRoutes(app: FastifyInstance, deps: ApiDeps, closing: AbortSignal): Promise<void> {
+  await app.register(async (scope) => sessionRoutes(scope, deps))
+  await app.register(async (scope) => {
+    scope.addHook('onRequest', async (request) => void (await requireAdmin(deps.store.tokens, request)))
+    projectRoutes(scope, deps)
+    buildRoutes(scope, deps)
+    buildStreamRoutes(scope, deps, closing)
+    deliveryRoutes(scope, deps)
+    rolloutRoutes(scope, deps, closing)
+    workerRoutes(scope, deps)
+  })
+}
