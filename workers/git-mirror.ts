@@ -1,0 +1,148 @@
+import { createHash } from 'node:crypto'
+import { access, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { SimpleGit } from 'simple-git'
+import { messageOf, SlipwayError } from '#domain/errors'
+import type { CommitSha, ProjectName } from '#domain/ids'
+import { RefName } from '#domain/push'
+import { openGit } from './git-command.ts'
+import { type GitRemote, parseGitUrl } from './git-url.ts'
+
+export interface SourceRequest {
+  project: ProjectName
+  /** Clone URL; null where the project was pushed to our own git endpoint. */
+  repository: string | null
+  ref: string
+  commit: CommitSha
+}
+
+/** A bare repository that has the commit. */
+export interface Source {
+  repositoryDir: string
+  message: string | null
+  author: string | null
+}
+
+export interface GitMirrors {
+  /** Fails with kind `source-unavailable`. */
+  fetch(request: SourceRequest, signal: AbortSignal): Promise<Source>
+  /** Removes mirrors that nobody used for so long. */
+  removeUnused(olderThanMs: number): Promise<void>
+}
+
+/** Mirrors below `<dir>/mirrors`; pushed repositories are read where they lie, in `<dir>/repos/NS/NAME.git`. */
+export function openGitMirrors(dir: string): GitMirrors {
+  const mirrorsDir = join(dir, 'mirrors')
+  const turns = new Map<string, Promise<unknown>>()
+  /** One fetch of a repository at a time: the second one finds what the first one brought. */
+  const inTurn = <T>(key: string, work: () => Promise<T>): Promise<T> => {
+    const turn = (turns.get(key) ?? Promise.resolve()).then(work)
+    const settled = turn.then(
+      () => null,
+      () => null,
+    )
+    turns.set(key, settled)
+    return turn
+  }
+  return {
+    async fetch(request, signal) {
+      if (request.repository === null) return readPushed(join(dir, 'repos', `${request.project}.git`), request, signal)
+      const remote = parseGitUrl(request.repository)
+      const mirrorDir = join(mirrorsDir, `${createHash('sha256').update(remote.url).digest('hex').slice(0, 32)}.git`)
+      return inTurn(mirrorDir, () => fetchMirror(mirrorDir, remote, request, signal))
+    },
+    async removeUnused(olderThanMs) {
+      const names = await readdir(mirrorsDir).catch(() => [])
+      for (const name of names) {
+        const path = join(mirrorsDir, name)
+        if ((await stat(path)).mtimeMs < olderThanMs)
+          await inTurn(path, () => rm(path, { recursive: true, force: true }))
+      }
+    },
+  }
+}
+
+async function readPushed(repositoryDir: string, request: SourceRequest, signal: AbortSignal): Promise<Source> {
+  await access(repositoryDir).catch((cause: unknown) => {
+    throw new SlipwayError('source-unavailable', `Nothing was pushed to ${request.project} yet`, { cause })
+  })
+  const git = openGit({ directory: repositoryDir, protocols: [] }, signal)
+  if (!(await hasCommit(git, request.commit))) throw missingCommit(request)
+  return { repositoryDir, ...(await describeCommit(git, request.commit)) }
+}
+
+async function fetchMirror(
+  mirrorDir: string,
+  remote: GitRemote,
+  request: SourceRequest,
+  signal: AbortSignal,
+): Promise<Source> {
+  await createMirror(mirrorDir, signal)
+  const git = openGit({ directory: mirrorDir, protocols: ['https', 'http', 'ssh'], remote }, signal)
+  if (!(await hasCommit(git, request.commit))) await fetchCommit(git, remote, request, signal)
+  const nowS = Date.now() / 1000
+  await utimes(mirrorDir, nowS, nowS)
+  return { repositoryDir: mirrorDir, ...(await describeCommit(git, request.commit)) }
+}
+
+async function createMirror(mirrorDir: string, signal: AbortSignal): Promise<void> {
+  const exists = await access(mirrorDir).then(
+    () => true,
+    () => false,
+  )
+  if (exists) return
+  const fresh = `${mirrorDir}.new`
+  await rm(fresh, { recursive: true, force: true })
+  await mkdir(fresh, { recursive: true })
+  await openGit({ directory: fresh, protocols: [] }, signal).raw(['init', '--bare', '--quiet', '--template='])
+  await rename(fresh, mirrorDir)
+}
+
+/** The ref's newest commit is nearly always the one; a server may also give a commit by name; else the whole history. */
+async function fetchCommit(
+  git: SimpleGit,
+  remote: GitRemote,
+  request: SourceRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const ref = RefName.safeParse(request.ref).data
+  const tries = [
+    ...(ref ? [['--depth=1', remote.url, `+${ref}:${ref}`]] : []),
+    ['--depth=1', remote.url, request.commit],
+    ...(ref ? [['--depth=2147483647', remote.url, `+${ref}:${ref}`]] : []),
+  ]
+  let failure: unknown = null
+  for (const [depth = '', ...positionals] of tries) {
+    try {
+      await git.raw(['fetch', '--quiet', '--no-tags', '--force', '--no-write-fetch-head', depth, '--', ...positionals])
+      failure = null
+    } catch (error) {
+      signal.throwIfAborted()
+      failure ??= error
+    }
+    if (await hasCommit(git, request.commit)) return
+  }
+  throw failure === null ? missingCommit(request) : unreachable(remote, failure)
+}
+
+async function hasCommit(git: SimpleGit, commit: CommitSha): Promise<boolean> {
+  return git.raw(['cat-file', '-e', `${commit}^{commit}`]).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function describeCommit(git: SimpleGit, commit: CommitSha): Promise<Pick<Source, 'message' | 'author'>> {
+  const text = await git.raw(['show', '--no-patch', '--format=%an%x00%s', commit])
+  const [author = '', message = ''] = text.trim().split('\0')
+  return { author: author.slice(0, 256) || null, message: message.slice(0, 1024) || null }
+}
+
+function missingCommit({ commit, ref }: SourceRequest): SlipwayError {
+  return new SlipwayError('source-unavailable', `Commit ${commit} is not in the repository, nor in ${ref}`)
+}
+
+function unreachable(remote: GitRemote, cause: unknown): SlipwayError {
+  const said = messageOf(cause).trim().split('\n').slice(-3).join('; ')
+  return new SlipwayError('source-unavailable', `Fetching ${remote.url} failed: ${said}`, { cause })
+}

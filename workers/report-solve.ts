@@ -1,0 +1,62 @@
+import type { SolveEvent, StepOutcome } from '#buildkit-lite'
+import type { BuildEvent } from '#domain/build-event'
+import { StepId } from '#domain/ids'
+import type { Reporter } from './reporter.ts'
+
+type StepFinished = Extract<BuildEvent, { kind: 'step-finished' }>
+
+/** Turns what the solver says into the build's events; steps get ids of their attempt. */
+export function reportSolve(
+  reporter: Reporter,
+  attempt: number,
+  now: () => number,
+): (event: SolveEvent) => Promise<void> {
+  const idOf = (step: number) => StepId.parse(`stp_${String(attempt).padStart(3, '0')}${String(step).padStart(6, '0')}`)
+  const operations: string[] = []
+  return async (event) => {
+    switch (event.kind) {
+      case 'planned': {
+        operations.push(...event.plan.steps.map((step) => step.operation.kind))
+        const steps = event.plan.steps.map(({ stage, title, line }, index) => ({ id: idOf(index), stage, title, line }))
+        reporter.event({ kind: 'planned', atMs: now(), steps })
+        for (const { message, line } of event.plan.warnings) reporter.system(`Warning: line ${line}: ${message}`)
+        return
+      }
+      case 'step-started':
+        reporter.event({
+          kind: 'step-started',
+          atMs: now(),
+          step: idOf(event.step),
+          missReason: event.missReason,
+        })
+        return
+      case 'output':
+        await reporter.output(idOf(event.step), event.stream, event.bytes)
+        return
+      case 'step-finished': {
+        const step = idOf(event.step)
+        reporter.endStep(step)
+        const ended = endOf(event.outcome, operations[event.step] === 'run')
+        reporter.event({ kind: 'step-finished', atMs: now(), step, ...ended })
+        return
+      }
+      default:
+        event satisfies never
+    }
+  }
+}
+
+function endOf(outcome: StepOutcome, hasExitCode: boolean): Pick<StepFinished, 'status' | 'cached' | 'exitCode'> {
+  switch (outcome.kind) {
+    case 'cached':
+      return { status: 'succeeded', cached: true, exitCode: null }
+    case 'done':
+      return { status: 'succeeded', cached: false, exitCode: hasExitCode ? 0 : null }
+    case 'failed':
+      return { status: 'failed', cached: false, exitCode: outcome.exitCode }
+    case 'cancelled':
+      return { status: 'cancelled', cached: false, exitCode: null }
+    default:
+      return outcome satisfies never
+  }
+}

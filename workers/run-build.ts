@@ -1,0 +1,126 @@
+import type { BuildRequest, BuildTools, BuiltImage, Registry } from '#buildkit-lite'
+import type { Build } from '#domain/build'
+import { parseImageReference } from '#domain/image-reference'
+import type { Claim, Store } from '#store/contract'
+import { buildRequest } from './build-request.ts'
+import { endBuild } from './end-build.ts'
+import type { GitMirrors } from './git-mirror.ts'
+import { maskOf } from './mask-secrets.ts'
+import { moveTags, pushByDigest } from './push-image.ts'
+import { reportSolve } from './report-solve.ts'
+import { Reporter } from './reporter.ts'
+import { reportEnded, requestRollouts } from './request-rollouts.ts'
+
+/** What running builds needs of the process around it. */
+export interface BuildDeps {
+  store: Store
+  /** The host[:port] that names of pushed images start with. */
+  registryHost: string
+  mirrors: GitMirrors
+  openContext: (source: ContextSource) => Promise<BuildRequest['context']>
+  build: (request: BuildRequest, tools: BuildTools, signal: AbortSignal) => Promise<BuiltImage>
+  /** A client that shows `token` to our own registry. */
+  openRegistry: (token: string) => Registry
+  tools: Omit<BuildTools, 'registry' | 'report' | 'now'>
+  buildTimeoutMs: number
+  now: () => number
+}
+
+/** A directory of a commit in a bare repository. */
+export interface ContextSource {
+  repositoryDir: string
+  commit: string
+  /** Relative to the repository's root; empty is the root. */
+  directory: string
+  /** Of the Dockerfile whose own ignore file comes first, relative to `directory`; null if it lies outside. */
+  dockerfile: string | null
+}
+
+/**
+ * Runs one claimed build to its end, whatever end that is. The signal's reason says why it was aborted: `cancelled` and
+ * `timed-out` end the build, `unavailable` gives it back to the queue, `conflict` means that it is no longer ours.
+ */
+export async function runBuild(deps: BuildDeps, claim: Claim, signal: AbortSignal): Promise<void> {
+  const { store, now } = deps
+  const { build } = claim
+  const token = await store.tokens.issue(grantOf(build), `build ${build.id}`, deps.buildTimeoutMs)
+  const failed = new AbortController()
+  await using reporter = new Reporter({
+    append: (events) => store.builds.append(claim, events),
+    mask: maskOf([token]),
+    firstLine: build.logLines + 1,
+    now,
+    onFailure: (error) => failed.abort(error),
+  })
+  const all = AbortSignal.any([signal, failed.signal])
+  try {
+    const image = await makeImage({ deps, claim, reporter, token }, all)
+    reporter.event({ kind: 'finished', atMs: now(), status: 'succeeded', error: null })
+    await reporter.drain()
+    await followRollouts(deps, claim, image.rollouts)
+  } catch (error) {
+    await endBuild({ store, claim, reporter, now }, all.aborted ? all.reason : error)
+  } finally {
+    await store.tokens.revoke(token)
+  }
+}
+
+interface Running {
+  deps: BuildDeps
+  claim: Claim
+  reporter: Reporter
+  token: string
+}
+
+type Requested = Awaited<ReturnType<typeof requestRollouts>>
+
+async function makeImage(running: Running, signal: AbortSignal): Promise<{ rollouts: Requested }> {
+  const { deps, claim, reporter } = running
+  const { build } = claim
+  const { store, now } = deps
+  const project = await store.projects.get(build.project)
+  const { repositoryDir, message, author } = await deps.mirrors.fetch(
+    { project: build.project, repository: project?.repository ?? null, ref: build.ref, commit: build.commit },
+    signal,
+  )
+  reporter.event({ kind: 'source-fetched', atMs: now(), commit: build.commit, message, author })
+  const registry = deps.openRegistry(running.token)
+  const image = await solve(running, repositoryDir, registry, signal)
+  const { manifestDigest: digest, sizeBytes } = image
+  const name = `${deps.registryHost}/${build.project}`
+  reporter.event({ kind: 'image-ready', atMs: now(), name, digest, sizeBytes })
+  if (!build.push) return { rollouts: [] }
+
+  // A worker that was presumed dead must push nothing: the store has the last word before the registry changes.
+  await reporter.drain()
+  const push = { image, registry, to: { ...parseImageReference(name), tag: null, digest: null } }
+  await pushByDigest(push, signal)
+  const tags = await moveTags(push, build, store.tags, signal)
+  reporter.event({ kind: 'pushed', atMs: now(), name, digest, tags })
+  const rollouts = await requestRollouts(store.rollouts, build, { name, digest }, now())
+  for (const event of rollouts) reporter.event(event)
+  return { rollouts }
+}
+
+async function solve(
+  { deps, claim, reporter }: Running,
+  repositoryDir: string,
+  registry: Registry,
+  signal: AbortSignal,
+): Promise<BuiltImage> {
+  await using request = await buildRequest(claim.build, repositoryDir, deps.openContext, signal)
+  const report = reportSolve(reporter, claim.attempt, deps.now)
+  return deps.build(request, { ...deps.tools, registry, report, now: deps.now }, signal)
+}
+
+/** The build has succeeded by now; that its rollouts cannot be followed is no reason to say otherwise. */
+async function followRollouts({ store, now }: BuildDeps, { build }: Claim, requested: Requested): Promise<void> {
+  const ended = await reportEnded(store.rollouts, requested, now())
+  if (ended.length > 0) await store.builds.appendAfter(build.id, ended)
+}
+
+/** A build pushes to its own project only, and pulls what every build may start from. */
+function grantOf(build: Build) {
+  const actions: ('pull' | 'push')[] = build.push ? ['pull', 'push'] : ['pull']
+  return { kind: 'registry' as const, repository: build.project, actions, alsoPull: ['library/*'] }
+}

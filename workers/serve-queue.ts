@@ -1,0 +1,104 @@
+import { DelayedError, type Job, Worker } from 'bullmq'
+import { messageOf, SlipwayError } from '#domain/errors'
+import type { BuildId, WorkerId } from '#domain/ids'
+import { type Logger, withLogContext } from '#host/log'
+import type { Claim, Store } from '#store/contract'
+import { BUILD_QUEUE, openTicketConnection, QUEUE_PREFIX, type Ticket } from '#store/tickets'
+import { holdClaim } from './hold-claim.ts'
+
+export const LEASE_MS = 20_000
+/** A build that has to wait for others of its project is looked at again so soon. */
+const LOOK_AGAIN_MS = 1000
+/** How long a stop waits for builds to be given back. */
+const STOP_MS = 8000
+
+export interface QueueOptions {
+  store: Store
+  redisUrl: string
+  worker: WorkerId
+  /** Builds at once. */
+  concurrency: number
+  buildTimeoutMs: number
+  runBuild: (claim: Claim, signal: AbortSignal) => Promise<void>
+  log: Logger
+}
+
+export interface QueueService extends AsyncDisposable {
+  running(): BuildId[]
+}
+
+/**
+ * Takes tickets and runs the builds they name. This is the one file that knows BullMQ's corners: a ticket is a hint, the
+ * claim decides; a build that fails is a ticket well done; only a store that fails makes a ticket fail, and the sweep
+ * writes a new one. Disposing aborts what runs, so that it goes back to the queue.
+ */
+export function serveQueue(options: QueueOptions): QueueService {
+  const { store, redisUrl, concurrency, log } = options
+  const running = new Map<BuildId, AbortController>()
+  const stop = new AbortController()
+  const cancels = store.builds.onCancel((id, reason) => {
+    running.get(id)?.abort(new SlipwayError('cancelled', reason))
+  })
+  const tickets = openTicketConnection(redisUrl)
+  // BullMQ hands its signal only to processors of three parameters; ours would wait on it for no other reason.
+  const process = async (job: Job<Ticket>, token: string | undefined, _signal: AbortSignal | undefined) => {
+    const { build: id } = job.data
+    const claim = stop.signal.aborted ? null : await store.builds.claim(id, options.worker, LEASE_MS, Date.now())
+    if (claim) return withLogContext({ build: id }, () => runClaimed(options, claim, { running, stop: stop.signal }))
+    const build = await store.builds.get(id)
+    if (build?.status !== 'queued') return
+    await job.moveToDelayed(Date.now() + LOOK_AGAIN_MS, token)
+    throw new DelayedError()
+  }
+  const worker = new Worker<Ticket, void>(BUILD_QUEUE, process, {
+    connection: tickets.connection,
+    prefix: QUEUE_PREFIX,
+    concurrency,
+    skipVersionCheck: true,
+    // A stalled ticket is offered again and again: whether its build may run is not for BullMQ to say.
+    maxStalledCount: 1000,
+  })
+  worker.on('error', (error) => log.warn({ err: error }, 'queue connection failed'))
+  worker.on('failed', (job, error) => log.error({ build: job?.data.build, err: error }, 'ticket failed'))
+  return {
+    running: () => [...running.keys()],
+    async [Symbol.asyncDispose]() {
+      stop.abort(new SlipwayError('unavailable', 'its worker was stopped'))
+      const closing = worker.close().catch((error: unknown) => log.warn({ err: error }, 'queue did not close'))
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, STOP_MS)
+      await Promise.race([closing, promise])
+      clearTimeout(timer)
+      await cancels[Symbol.asyncDispose]()
+      await tickets[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function runClaimed(
+  { store, runBuild, buildTimeoutMs, log }: QueueOptions,
+  claim: Claim,
+  process: { running: Map<BuildId, AbortController>; stop: AbortSignal },
+): Promise<void> {
+  const { id } = claim.build
+  const cancel = new AbortController()
+  process.running.set(id, cancel)
+  await using held = holdClaim(store.builds, claim, LEASE_MS)
+  const timeout = new AbortController()
+  const timer = setTimeout(() => {
+    const seconds = Math.round(buildTimeoutMs / 1000)
+    timeout.abort(new SlipwayError('timed-out', `The build took longer than ${seconds} s`))
+  }, buildTimeoutMs)
+  const startedAtMs = performance.now()
+  try {
+    await runBuild(claim, AbortSignal.any([cancel.signal, held.lost, timeout.signal, process.stop]))
+    const durationMs = Math.round(performance.now() - startedAtMs)
+    log.info({ status: claim.build.status, attempt: claim.attempt, durationMs }, 'build ended')
+  } catch (error) {
+    // The store did not take the build's end: its lease will end, and another attempt follows.
+    log.error({ err: error, said: messageOf(error) }, 'build could not be ended')
+  } finally {
+    clearTimeout(timer)
+    process.running.delete(id)
+  }
+}
