@@ -1,4 +1,5 @@
 import { SlipwayError } from '#domain/errors'
+import { openSys } from '#host/sys'
 import type { BuildRequest, BuildTools, BuiltImage } from './contract.ts'
 import { type ParsedDockerfile, parseDockerfile } from './dockerfile/parse.ts'
 import { composeImage } from './image/compose-image.ts'
@@ -21,7 +22,7 @@ const MAX_DOCKERFILE_BYTES = 4 * 1024 * 1024
  */
 export async function build(request: BuildRequest, tools: BuildTools, signal: AbortSignal): Promise<BuiltImage> {
   try {
-    await reapScratch(tools.stateDir)
+    await reapScratch(openSys(), tools.stateDir)
     const dockerfile = await readDockerfile(request, signal)
     const plan = await makePlan(request, dockerfile, tools, signal)
     await tools.report({ kind: 'planned', plan })

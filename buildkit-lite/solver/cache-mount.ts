@@ -32,7 +32,7 @@ export async function mountCache(
 }
 
 async function chooseDirectory(
-  { tools, request }: StepScope,
+  { tools, request, sys }: StepScope,
   stack: AsyncDisposableStack,
   mount: CacheMount,
   signal: AbortSignal,
@@ -42,14 +42,14 @@ async function chooseDirectory(
   if (mount.sharing === 'locked') stack.use(await tools.sharedWork.lock(`cache ${name}`, signal))
   if (mount.sharing !== 'private') return directory
   const own = tools.sharedWork.tryLock(`cache ${name}`)
-  if (!own) return join(stack.use(await openScratch(tools.stateDir)).dir, 'cache')
+  if (!own) return join(stack.use(await openScratch(sys, tools.stateDir)).dir, 'cache')
   stack.use(own)
   return directory
 }
 
 /** Appears at its name only when it is complete. */
 async function makeCache(scope: StepScope, mount: CacheMount, directory: string, signal: AbortSignal): Promise<void> {
-  await using scratch = await openScratch(scope.tools.stateDir)
+  await using scratch = await openScratch(scope.sys, scope.tools.stateDir)
   const fresh = join(scratch.dir, 'fresh')
   await mkdir(fresh)
   if (mount.from) await fillCache(scope, { from: mount.from, source: mount.source ?? '/' }, fresh, signal)

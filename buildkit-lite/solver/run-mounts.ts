@@ -78,14 +78,14 @@ async function prepareMount(
 }
 
 async function mountSecret(
-  { request }: StepScope,
+  { request, sys }: StepScope,
   stack: AsyncDisposableStack,
   mount: Extract<RunMount, { kind: 'secret' }>,
 ): Promise<Prepared | null> {
   const value = request.secrets[mount.id]
   if (!value && mount.required) throw new SlipwayError('step-failed', `secret ${mount.id}: not found`)
   if (!value || mount.target === null) return null
-  const scratch = stack.use(await openSecretScratch())
+  const scratch = stack.use(await openSecretScratch(sys))
   const source = join(scratch.dir, 'secret')
   await writeFile(source, value, { mode: 0o400 })
   chownSync(source, mount.uid, mount.gid)
@@ -101,12 +101,12 @@ function secretVariable({ request }: StepScope, mount: RunMount): string[] {
 
 /** /etc/hosts where names were added, and the scripts that start with `#!`. */
 async function prepareFiles(
-  { request, tools }: StepScope,
+  { request, tools, sys }: StepScope,
   run: RunOperation,
   stack: AsyncDisposableStack,
 ): Promise<ContainerMount[]> {
   if (request.extraHosts.length === 0 && run.scripts.length === 0) return []
-  const { dir } = stack.use(await openScratch(tools.stateDir))
+  const { dir } = stack.use(await openScratch(sys, tools.stateDir))
   const mounts: ContainerMount[] = []
   if (request.extraHosts.length > 0) {
     await writeFile(join(dir, 'hosts'), hostsFile(request.extraHosts))
