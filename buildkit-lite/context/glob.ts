@@ -12,14 +12,8 @@ export type GlobToken =
   | { kind: 'directories' }
   | { kind: 'class'; negated: boolean; ranges: readonly (readonly [string, string])[] }
 
-/** Go's name for the same mistake, which users of other builders know. */
-export const BAD_PATTERN = 'syntax error in pattern'
-
-export class BadPattern extends Error {
-  constructor(pattern: string) {
-    super(`${BAD_PATTERN} "${pattern}"`)
-  }
-}
+/** A pattern that cannot be read; worded as users of other builders know it. */
+export class BadPattern extends Error {}
 
 /** Whether the whole text matches. */
 export function matchTokens(tokens: readonly GlobToken[], text: string): boolean {
@@ -91,7 +85,7 @@ export function readClass(pattern: readonly string[], start: number): { token: G
   if (negated) at++
   const ranges: [string, string][] = []
   const fail = (): never => {
-    throw new BadPattern(pattern.join(''))
+    throw new BadPattern(`syntax error in pattern "${pattern.join('')}"`)
   }
   const one = (): string => {
     const raw = pattern[at] ?? fail()
@@ -135,7 +129,7 @@ export function compileGlob(pattern: string, deep = false): readonly GlobToken[]
       at = end
     } else if (character === '\\') {
       const escaped = characters[at + 1]
-      if (escaped === undefined) throw new BadPattern(pattern)
+      if (escaped === undefined) throw new BadPattern(`syntax error in pattern "${pattern}"`)
       tokens.push({ kind: 'character', character: escaped })
       at += 2
     } else {

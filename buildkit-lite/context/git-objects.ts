@@ -1,0 +1,115 @@
+import { posix } from 'node:path'
+import { SlipwayError } from '#domain/errors'
+import { ExecError, type RunResult, run } from '#host/exec'
+import type { ContextEntry } from './contract.ts'
+
+/** Nothing of the machine's own git settings, hooks or prompts takes part. */
+const GIT_ENVIRONMENT = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  HOME: '/nonexistent',
+  LC_ALL: 'C',
+  GIT_TERMINAL_PROMPT: '0',
+  GIT_CONFIG_NOSYSTEM: '1',
+  GIT_CONFIG_GLOBAL: '/dev/null',
+  GIT_ATTR_NOSYSTEM: '1',
+  GIT_OPTIONAL_LOCKS: '0',
+}
+
+export interface GitRun {
+  gitDir: string
+  args: readonly string[]
+  env?: Readonly<Record<string, string>>
+  input?: string
+  cwd?: string
+  signal: AbortSignal
+}
+
+/** Runs git on a bare repository, with arguments that are ours or already checked. */
+export async function runGit({ gitDir, args, env, input, cwd, signal }: GitRun): Promise<RunResult> {
+  const safe = ['-c', 'core.hooksPath=/dev/null', '-c', 'protocol.ext.allow=never', '-c', 'core.autocrlf=false']
+  // The umask of whoever started us must not decide about modes in images.
+  return await run('sh', ['-c', 'umask 022; exec git "$@"', 'git', `--git-dir=${gitDir}`, ...safe, ...args], {
+    env: { ...GIT_ENVIRONMENT, ...env },
+    ...(input === undefined ? {} : { input }),
+    ...(cwd === undefined ? {} : { cwd }),
+    maxOutputBytes: 512 * 1024 * 1024,
+    signal,
+  })
+}
+
+const OBJECT_ID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/
+
+/** The tree of a directory of a commit. A symlink there is not followed. */
+export async function findTree(
+  place: { gitDir: string; commit: string; subdirectory: string },
+  signal: AbortSignal,
+): Promise<string> {
+  const { gitDir, commit, subdirectory } = place
+  if (!OBJECT_ID.test(commit)) throw new SlipwayError('context-invalid', `"${commit}" is not a commit id`)
+  if (subdirectory.includes('\0')) throw new SlipwayError('context-invalid', 'A context path has a NUL byte')
+  const path = posix.resolve('/', subdirectory).slice(1)
+  const found = await inspect({ gitDir, args: ['cat-file', '--batch-check'], input: '', signal }, `${commit}:${path}`)
+  if (found?.type === 'tree') return found.id
+  const got = found ? `a ${found.type}` : 'nothing'
+  throw new SlipwayError('context-invalid', `Context "/${path}" of commit ${commit} is not a directory: found ${got}`)
+}
+
+async function inspect(base: GitRun, name: string): Promise<{ id: string; type: string } | null> {
+  const { args, ...rest } = base
+  // With -z the name may hold anything but NUL.
+  const { stdout } = await runGit({ ...rest, args: [...args, '-z'], input: `${name}\0` })
+  const match = /^([0-9a-f]+) (\w+) \d+\n$/.exec(stdout.toString('latin1'))
+  return match ? { id: match[1] ?? '', type: match[2] ?? '' } : null
+}
+
+/** All of a tree, sorted by path, with blob ids as content ids. Submodules are empty directories, as git leaves them. */
+export async function listTree(gitDir: string, tree: string, signal: AbortSignal): Promise<ContextEntry[]> {
+  const { stdout } = await runGit({ gitDir, args: ['ls-tree', '-r', '-t', '-z', '-l', '--full-tree', tree], signal })
+  const records = stdout.toString('latin1').split('\0').slice(0, -1).map(readRecord)
+  const links = records.filter((record) => record.entry.kind === 'symlink')
+  const targets = await readBlobs(gitDir, [...new Set(links.map((record) => record.id))], signal)
+  const entries = records.map(({ entry, id }) =>
+    entry.kind === 'symlink' ? { ...entry, linkTarget: targets.get(id)?.toString('latin1') ?? '' } : entry,
+  )
+  return entries.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
+}
+
+function readRecord(record: string): { entry: ContextEntry; id: string } {
+  const match = /^(\d{6}) (\w+) ([0-9a-f]+) +(-|\d+)\t(.+)$/s.exec(record)
+  if (!match) throw new SlipwayError('internal', `git ls-tree printed "${record}", expected mode, type, id, size, path`)
+  const [, mode = '', , id = '', size = '', path = ''] = match
+  const file = { path, linkTarget: null, sizeBytes: size === '-' ? 0 : Number(size) }
+  switch (mode) {
+    case '040000':
+    case '160000':
+      return { id, entry: { ...file, kind: 'directory', mode: 0o755, contentId: null } }
+    case '120000':
+      return { id, entry: { ...file, kind: 'symlink', mode: 0o777, contentId: null } }
+    default:
+      return { id, entry: { ...file, kind: 'file', mode: mode === '100755' ? 0o755 : 0o644, contentId: id } }
+  }
+}
+
+/** Several blobs by their ids in one go. */
+export async function readBlobs(
+  gitDir: string,
+  ids: readonly string[],
+  signal: AbortSignal,
+): Promise<Map<string, Buffer>> {
+  const blobs = new Map<string, Buffer>()
+  if (ids.length === 0) return blobs
+  const { stdout } = await runGit({ gitDir, args: ['cat-file', '--batch'], input: `${ids.join('\n')}\n`, signal })
+  for (let at = 0; at < stdout.length; ) {
+    const end = stdout.indexOf('\n', at)
+    const [id = '', type = '', size = ''] = stdout.toString('latin1', at, end).split(' ')
+    if (type !== 'blob') throw new SlipwayError('context-invalid', `Git object ${id} is ${type}, expected a blob`)
+    blobs.set(id, stdout.subarray(end + 1, end + 1 + Number(size)))
+    at = end + 1 + Number(size) + 1
+  }
+  return blobs
+}
+
+/** Whether git itself refused, as opposed to not being there. */
+export function isGitRefusal(error: unknown): error is ExecError {
+  return error instanceof ExecError
+}

@@ -1,0 +1,38 @@
+import { SlipwayError } from '#domain/errors'
+import type { ContextEntry } from './contract.ts'
+import { BadPattern } from './glob.ts'
+import { compileIgnore, type IgnoreMatcher, parseIgnoreFile } from './ignore.ts'
+
+/** Reads a file of the context by its written path; null where there is none. */
+export type ReadContextFile = (path: string) => Promise<Buffer | null>
+
+/** The one ignore file of a context: the Dockerfile's own, next to it, or else `.dockerignore` at the root. */
+export async function readIgnoreFile(read: ReadContextFile, dockerfile: string | null): Promise<IgnoreMatcher | null> {
+  const own = dockerfile === null ? null : `${dockerfile}.dockerignore`
+  for (const path of own === null ? ['.dockerignore'] : [own, '.dockerignore']) {
+    const bytes = await read(path)
+    if (bytes === null) continue
+    const lines = parseIgnoreFile(bytes.toString('utf8'))
+    return lines.length > 0 ? compile(path, lines) : null
+  }
+  return null
+}
+
+function compile(path: string, lines: readonly string[]): IgnoreMatcher {
+  try {
+    return compileIgnore(lines)
+  } catch (error) {
+    if (!(error instanceof BadPattern)) throw error
+    throw new SlipwayError('context-invalid', `${path}: ${error.message}`, { cause: error })
+  }
+}
+
+/** The entries that stay; they must be sorted, so that parents come first. */
+export function dropIgnored(entries: readonly ContextEntry[], ignore: IgnoreMatcher | null): readonly ContextEntry[] {
+  if (!ignore) return entries
+  const kept = ignore.filter(entries.map(({ path, kind }) => ({ path, directory: kind === 'directory' })))
+  return entries.filter((_, index) => kept[index])
+}
+
+/** Larger ignore files are not meant. */
+export const MAX_IGNORE_BYTES = 1024 * 1024
