@@ -1,13 +1,12 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
 import type { ExitStatus } from '#host/exec'
 import type { Logger } from '#host/log'
 import { newId } from '#host/new-id'
 import type { Container, ContainerSpec, ContainerUsage, ExecProcess, ExecSpec } from '../contract.ts'
 import type { Cell } from './cell.ts'
 import { type OwnLimits, processConfig } from './process-config.ts'
-import { outputOf, type RuncProcess, startRunc } from './runc-process.ts'
+import { type RuncProcess, startRunc } from './runc-process.ts'
 
 /** A container that also says when its traces on the host are gone. */
 export interface OwnedContainer extends Container {
@@ -23,7 +22,7 @@ interface Surroundings {
 /** The running container of a started runc. */
 export function containerOf(runc: RuncProcess, cell: Cell, spec: ContainerSpec, around: Surroundings): OwnedContainer {
   const { log, signal } = around
-  const output = outputOf(runc.child)
+  const { stdout, stderr } = runc.output
   let hasExited = false
   const killAll = () => {
     cell.cgroup.killAll().catch((error: unknown) => log.error({ error, container: cell.id }, 'container does not die'))
@@ -39,7 +38,8 @@ export function containerOf(runc: RuncProcess, cell: Cell, spec: ContainerSpec, 
   return {
     id: cell.id,
     pid: runc.pid,
-    ...output,
+    stdout,
+    stderr,
     exited,
     cleared,
     async kill(name) {
@@ -51,7 +51,7 @@ export function containerOf(runc: RuncProcess, cell: Cell, spec: ContainerSpec, 
       if (!hasExited) {
         await cell.cgroup.killAll()
         // Output that nobody reads any more would keep runc from ending.
-        abandon(output)
+        runc.output.abandon()
       }
       await exited
     },
@@ -72,11 +72,6 @@ async function clearAfter(exited: Promise<unknown>, cell: Cell, log: Logger): Pr
   } catch (error) {
     log.error({ error, container: cell.id }, 'container left something behind')
   }
-}
-
-function abandon(output: { stdout: Readable; stderr: Readable }): void {
-  output.stdout.destroy()
-  output.stderr.destroy()
 }
 
 async function execIn(cell: Cell, spec: ContainerSpec, command: ExecSpec, ours: OwnLimits): Promise<ExecProcess> {
@@ -103,18 +98,19 @@ async function execIn(cell: Cell, spec: ContainerSpec, command: ExecSpec, ours: 
   if (!stdin) throw new TypeError('runc was started without a pipe for input')
   // A program that does not read its input is judged by its exit code.
   stdin.on('error', () => {})
-  const output = outputOf(runc.child)
+  const { stdout, stderr } = runc.output
   const exited = endExec(runc, base)
   // Whoever waits for it hears of a failure; nobody has to.
   exited.catch(() => {})
   return {
     stdin,
-    ...output,
+    stdout,
+    stderr,
     exited,
     async [Symbol.asyncDispose]() {
       if (runc.child.exitCode === null && runc.child.signalCode === null) {
         signalProcess(runc.pid, 'SIGKILL')
-        abandon(output)
+        runc.output.abandon()
       }
       await exited
     },

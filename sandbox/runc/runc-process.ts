@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { watch } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import type { Readable } from 'node:stream'
+import { PassThrough, type Readable } from 'node:stream'
 import type { ExitStatus } from '#host/exec'
 import { exited, spawn } from '#host/exec'
 import { readRuncError, startError } from './runc-log.ts'
@@ -12,6 +12,7 @@ export interface RuncProcess {
   /** Of the program inside, as seen from here. */
   readonly pid: number
   readonly child: ChildProcess
+  readonly output: Output
   readonly exited: Promise<ExitStatus>
 }
 
@@ -36,6 +37,7 @@ export async function startRunc(call: RuncCall): Promise<RuncProcess> {
     ['--root', call.stateDir, '--log', call.logFile, '--log-format', 'json', name, '--pid-file', call.pidFile, ...args],
     { stdio: [call.stdin, 'pipe', 'pipe'] },
   )
+  const output = keepOutput(child)
   const ended = exited(child)
   try {
     const first = await Promise.race([started.appeared.then(() => 'started' as const), ended])
@@ -45,7 +47,7 @@ export async function startRunc(call: RuncCall): Promise<RuncProcess> {
       await ended
       throw startError(call.program, await readRuncError(call.logFile))
     }
-    return { pid, child, exited: ended }
+    return { pid, child, output, exited: ended }
   } finally {
     started.close()
   }
@@ -56,11 +58,35 @@ async function failedEarly(exit: ExitStatus, logFile: string): Promise<boolean> 
   return exit.code !== 0 && (await readRuncError(logFile)) !== null
 }
 
-/** The output streams of a child that was started with pipes. */
-export function outputOf(child: ChildProcess): { stdout: Readable; stderr: Readable } {
-  const { stdout, stderr } = child
-  if (!stdout || !stderr) throw new TypeError('runc was started without pipes')
-  return { stdout, stderr }
+/** What a program prints, until its reader has it. */
+export interface Output {
+  readonly stdout: Readable
+  readonly stderr: Readable
+  /** Stops reading, so that the program is no longer held up; readers see the end. */
+  abandon(): void
+}
+
+/**
+ * Takes over the output of a child before it can end: Node throws away what nobody has read of a stream when its
+ * process exits. Reading stops with the reader, and so in the end does the program.
+ */
+function keepOutput(child: ChildProcess): Output {
+  const [stdout, stderr] = [keepStream(child.stdout), keepStream(child.stderr)]
+  return {
+    stdout,
+    stderr,
+    abandon() {
+      child.stdout?.destroy()
+      child.stderr?.destroy()
+    },
+  }
+}
+
+function keepStream(source: Readable | null): Readable {
+  const kept = new PassThrough()
+  source?.pipe(kept)
+  source?.once('close', () => kept.end())
+  return kept
 }
 
 /** Watches for a file that is renamed into place. */

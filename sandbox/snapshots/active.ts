@@ -1,5 +1,5 @@
 import { lstatSync } from 'node:fs'
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SlipwayError } from '#domain/errors'
 import { newId } from '#host/new-id'
@@ -15,7 +15,7 @@ export async function prepareActive(store: SnapshotStore, parent: SnapshotKey | 
   const record = await claimParent(store, dir, parent)
   const lowerDirs = record ? layersOfRecord(store.layout, record) : []
   const [upperDir, workDir, rootDir] = [join(dir, 'fs'), join(dir, 'work'), join(dir, 'root')]
-  copyRootAttributes(lowerDirs[0] ?? store.layout.stub, upperDir)
+  copyRootAttributes(store.sys, lowerDirs[0] ?? store.layout.stub, upperDir)
   await mkdir(workDir)
   await mkdir(rootDir)
   let state: 'writable' | 'mounted' | 'committed' | 'gone' = 'writable'
@@ -62,8 +62,8 @@ function recordOf(key: SnapshotKey, parent: SnapshotKey | null, above: SnapshotR
 
 /** The rename is the commit: whoever reads sees all of it or nothing. The first to commit a key wins. */
 async function publish(store: SnapshotStore, dir: string, record: SnapshotRecord): Promise<void> {
-  await rm(join(dir, 'work'), { recursive: true, force: true })
-  await rm(join(dir, 'root'), { recursive: true, force: true })
+  await store.trash.throwAway(join(dir, 'work'))
+  await rmdir(join(dir, 'root'))
   await writeFile(join(dir, RECORD_FILE), JSON.stringify(record))
   const target = directoryOf(store.layout, record.key)
   try {
@@ -73,6 +73,5 @@ async function publish(store: SnapshotStore, dir: string, record: SnapshotRecord
     await store.trash.throwAway(dir)
     return
   }
-  await rm(join(target, 'uses'), { force: true })
   store.durability.secure(target)
 }

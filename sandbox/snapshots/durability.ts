@@ -1,9 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { run } from '#host/exec'
 import { syncDirectory } from '#host/files'
 import type { Logger } from '#host/log'
 import { DURABLE_FILE } from './record.ts'
+
+/** One sync serves all steps that end within this time. */
+const GATHER_MS = 1_000
 
 /**
  * Brings committed snapshots to the disk in the background, many with one sync: a crash of a process loses nothing
@@ -21,8 +25,11 @@ export async function openDurability(log: Logger): Promise<Durability> {
   let waiting: string[] = []
   let syncing: Promise<void> | null = null
 
+  const closing = new AbortController()
+
   const work = async () => {
     while (waiting.length > 0) {
+      await sleep(GATHER_MS, undefined, { signal: closing.signal }).catch(() => {})
       const dirs = waiting
       waiting = []
       await markAll(dirs).catch((error: unknown) => log.warn({ error }, 'snapshots are not durable yet'))
@@ -36,6 +43,7 @@ export async function openDurability(log: Logger): Promise<Durability> {
       syncing ??= work()
     },
     async [Symbol.asyncDispose]() {
+      closing.abort()
       await syncing
     },
   }

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { bytePath, type Sys, SysError } from '#host/sys'
 import type { Layout } from './layout.ts'
@@ -51,12 +51,12 @@ export function unmountTree(sys: Sys, target: string): void {
 }
 
 /** The root of the merged tree is the upper directory's: it starts as its parent's. */
-export function copyRootAttributes(from: string, to: string): void {
-  const { uid, gid, atime, mtime, mode } = lstatSync(from)
+export function copyRootAttributes(sys: Sys, from: string, to: string): void {
+  const { uid, gid, atimeNs, mtimeNs, mode } = lstatSync(from, { bigint: true })
   mkdirSync(to)
-  chownSync(to, uid, gid)
-  chmodSync(to, mode & 0o7777)
-  utimesSync(to, atime, mtime)
+  chownSync(to, Number(uid), Number(gid))
+  chmodSync(to, Number(mode) & 0o7777)
+  sys.lutimes(bytePath(to), { atimeNs, mtimeNs })
 }
 
 /** The constant layers. They never change, so that whoever comes first may make them. */

@@ -67,11 +67,13 @@ describe('a program', () => {
     })
   })
 
-  test('of a format that the kernel does not know ends without success', async () => {
+  test('of a format that the kernel does not know says so and ends', async () => {
     await using snapshot = await sandbox.snapshots.prepare(base)
     writeFileSync(join(snapshot.upperDir, 'data'), 'text', { mode: 0o755 })
     const spec = { ...specOf(await snapshot.mount(), ''), args: ['/data'] }
-    await expect(sandbox.containers.start(spec, never)).rejects.toMatchObject({ kind: 'step-failed', exitCode: 126 })
+    await using container = await sandbox.containers.start(spec, never)
+    expect(await textOf(container.stderr)).toContain('/data: exec format error')
+    expect((await container.exited).code).toBe(1)
   })
 
   test('runs as another user, without capabilities, in its directory', async () => {
