@@ -1,0 +1,223 @@
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { BuildEvent } from '#domain/build-event'
+import { BuildId, StepId, WorkerId } from '#domain/ids'
+import { exited, run, spawn } from '#host/exec'
+import { ADMIN_TOKEN, startApi, type TestApi } from '../support/api.ts'
+
+let api: TestApi
+let port: number
+
+beforeAll(async () => {
+  api = await startApi()
+  port = await api.listen()
+})
+afterAll(() => api?.[Symbol.asyncDispose]())
+
+const url = (project: string, token = ADMIN_TOKEN) => `http://check:${token}@127.0.0.1:${port}/git/${project}.git`
+const env = {
+  PATH: '/usr/bin:/bin',
+  HOME: '/nonexistent',
+  GIT_TERMINAL_PROMPT: '0',
+  GIT_AUTHOR_NAME: 'Ada',
+  GIT_AUTHOR_EMAIL: 'ada@example.com',
+  GIT_COMMITTER_NAME: 'Ada',
+  GIT_COMMITTER_EMAIL: 'ada@example.com',
+}
+const git = (dir: string, ...args: string[]) => run('git', ['-C', dir, ...args], { env })
+
+async function workingCopy(branch = 'main') {
+  const dir = await mkdtempDisposable(join(tmpdir(), 'slip-copy-'))
+  await git(dir.path, 'init', '-q', '-b', branch)
+  await writeFile(join(dir.path, 'Dockerfile'), 'FROM scratch\n')
+  await git(dir.path, 'add', '-A')
+  await git(dir.path, 'commit', '-qm', 'One')
+  return dir
+}
+const builds = async (project: string) => (await api.call('GET', `/api/v1/projects/${project}/builds`)).body.items
+
+/** Plays the worker: claims the next build of the project and reports what happens to it. */
+async function reportBuild(project: string, events: BuildEvent[]): Promise<void> {
+  const worker = WorkerId.parse('wrk_testtesttest')
+  const signal = AbortSignal.timeout(20_000)
+  for await (const build of api.store.builds.watch(signal)) {
+    if (build.project !== project || build.status !== 'queued') continue
+    const claim = await api.store.builds.claim(build.id, worker, 60_000, Date.now())
+    if (!claim) continue
+    await api.store.builds.append(claim, events)
+    return
+  }
+}
+
+const step = StepId.parse('stp_00000001')
+const succeeding: BuildEvent[] = [
+  { kind: 'planned', atMs: 1, steps: [{ id: step, stage: 'main', title: 'RUN make\nit', line: 2 }] },
+  { kind: 'step-started', atMs: 1, step, missReason: null },
+  {
+    kind: 'log',
+    atMs: 1,
+    step,
+    stream: 'stdout',
+    firstLine: 1,
+    text: 'hello \u001b[31mred\u001b[0m\n\u001b]0;title\u0007next\n',
+  },
+  { kind: 'step-finished', atMs: 1, step, status: 'succeeded', cached: false, exitCode: 0 },
+  { kind: 'finished', atMs: Date.now(), status: 'succeeded', error: null },
+]
+
+test.for<[string, string, number]>([
+  ['anonymous', '', 401],
+  ['wrong token', 'Basic eDp3cm9uZw==', 401],
+])('%s may not push', async ([, authorization, status]) => {
+  for (const service of ['git-upload-pack', 'git-receive-pack']) {
+    const response = await fetch(`http://127.0.0.1:${port}/git/check/web.git/info/refs?service=${service}`, {
+      headers: authorization ? { authorization } : {},
+    })
+    expect(response.status).toBe(status)
+    expect(response.headers.get('www-authenticate')).toMatch(/^Basic realm="Slipway"/)
+  }
+})
+
+test('a first push makes the project and its build, and shows the log', async () => {
+  await using copy = await workingCopy('trunk')
+  const reported = reportBuild('check/web', succeeding)
+  const { stderr } = await git(copy.path, 'push', url('check/web'), 'trunk')
+  await reported
+  for (const line of ['[build 1] RUN make it', '[build 1]   hello red', '[build 1]   next', `/builds/bld_`])
+    expect(stderr).toContain(line)
+  expect(stderr).toMatch(/remote: \[build 1\] succeeded in/)
+  // oxlint-disable-next-line no-control-regex
+  expect(stderr.replaceAll('\u001b[K', '')).not.toMatch(/\u001b/)
+  const commit = (await git(copy.path, 'rev-parse', 'HEAD')).stdout.toString().trim()
+  expect(await builds('check/web')).toMatchObject([
+    { number: 1, ref: 'refs/heads/trunk', commit, message: 'One', author: 'Ada', tags: ['latest', commit] },
+  ])
+  expect((await api.call('GET', '/api/v1/projects/check/web')).body).toMatchObject({
+    defaultBranch: 'trunk',
+    repository: null,
+  })
+  expect((await api.call('GET', '/api/v1/deliveries')).body.items[0]).toMatchObject({
+    provider: 'git',
+    project: 'check/web',
+    verdict: { kind: 'accepted' },
+  })
+  await using clone = await mkdtempDisposable(join(tmpdir(), 'slip-clone-'))
+  await run('git', ['clone', '-q', url('check/web'), clone.path], { env })
+  expect(await readFile(join(clone.path, 'Dockerfile'), 'utf8')).toBe('FROM scratch\n')
+})
+
+test('nowait returns at once', async () => {
+  await using copy = await workingCopy()
+  const { stderr } = await git(copy.path, 'push', '-o', 'nowait', url('check/quick'), 'main')
+  expect(stderr).toMatch(/\[build 1\] queued: http:/)
+  expect(await builds('check/quick')).toMatchObject([{ status: 'queued' }])
+})
+
+test('tags build, deletions and rule-less branches do not', async () => {
+  await using copy = await workingCopy()
+  await git(copy.path, 'push', '-o', 'nowait', url('check/refs'), 'main')
+  await git(copy.path, 'tag', '-am', 'release', 'v1.5')
+  await git(copy.path, 'push', '-o', 'nowait', url('check/refs'), 'v1.5', 'main:side')
+  const listed = await builds('check/refs')
+  expect(listed).toHaveLength(2)
+  expect(listed[0]).toMatchObject({ ref: 'refs/tags/v1.5', tags: ['1.5'], commit: listed[1].commit })
+  const { stderr } = await git(copy.path, 'push', url('check/refs'), '--delete', 'side', 'v1.5', 'main')
+  expect(stderr).toMatch(/was deleted/)
+  expect(await builds('check/refs')).toHaveLength(2)
+})
+
+test('a pusher who leaves does not stop the build', async () => {
+  await using copy = await workingCopy()
+  const push = spawn('git', ['-C', copy.path, 'push', url('check/left'), 'main'], { env })
+  for await (const build of api.store.builds.watch(AbortSignal.timeout(20_000)))
+    if (build.project === 'check/left') break
+  push.kill('SIGKILL')
+  await exited(push)
+  await expect.poll(() => api.app.inject('/healthz').then((r) => r.statusCode)).toBe(200)
+  expect(await builds('check/left')).toMatchObject([{ status: 'queued' }])
+  const { stdout } = await run('git', ['ls-remote', url('check/left')], { env })
+  expect(stdout.toString()).toMatch(/refs\/heads\/main/)
+})
+
+test('a large push arrives whole', async () => {
+  await using copy = await workingCopy()
+  const bytes = crypto.getRandomValues(new Uint8Array(60_000))
+  // More than http.postBuffer, so that git sends it in chunks without a length.
+  await writeFile(join(copy.path, 'big'), Buffer.concat(Array.from({ length: 50 }, (_, i) => bytes.map((b) => b ^ i))))
+  await git(copy.path, 'add', '-A')
+  await git(copy.path, 'commit', '-qm', 'Two')
+  await git(copy.path, '-c', 'http.postBuffer=65536', 'push', '-o', 'nowait', url('check/big'), 'main')
+  await using clone = await mkdtempDisposable(join(tmpdir(), 'slip-clone-'))
+  await run('git', ['clone', '-q', url('check/big'), clone.path], { env })
+  expect(await readFile(join(clone.path, 'big'))).toEqual(await readFile(join(copy.path, 'big')))
+})
+
+test('a hook that a repository brings never runs, and a broken object is refused', async () => {
+  await using copy = await workingCopy()
+  const broken = 'tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor nobody\n\nx\n'
+  const child = spawn('git', ['-C', copy.path, 'hash-object', '-t', 'commit', '-w', '--literally', '--stdin'], {
+    env,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  child.stdin?.end(broken)
+  const sha = (await text(child.stdout!)).trim()
+  await expect(git(copy.path, 'push', url('check/broken'), `${sha}:refs/heads/main`)).rejects.toThrow(
+    /fsck|missing|invalid/i,
+  )
+})
+
+test('a registry token cannot push', async () => {
+  await using copy = await workingCopy()
+  const token = await api.store.tokens.issue(
+    { kind: 'registry', repository: '*', actions: ['pull', 'push'] },
+    'x',
+    60_000,
+  )
+  await expect(git(copy.path, 'push', url('check/denied', token), 'main')).rejects.toThrow(/403|registry only/)
+  expect((await api.call('GET', '/api/v1/projects/check/denied')).status).toBe(404)
+})
+
+test('a manual build takes a branch, a tag or a commit', async () => {
+  await using copy = await workingCopy()
+  await git(copy.path, 'push', '-o', 'nowait', url('check/manual'), 'main')
+  const commit = (await git(copy.path, 'rev-parse', 'HEAD')).stdout.toString().trim()
+  const post = (body: object) => api.call('POST', '/api/v1/projects/check/manual/builds', body)
+  for (const ref of ['main', 'refs/heads/main'])
+    expect(await post({ ref, noCache: true, target: 'x' })).toMatchObject({
+      status: 201,
+      body: {
+        ref: 'refs/heads/main',
+        commit,
+        rule: 0,
+        useCache: false,
+        target: 'x',
+        trigger: 'manual',
+        message: 'One',
+      },
+    })
+  expect(await post({})).toMatchObject({ status: 201, body: { ref: 'refs/heads/main' } })
+  expect(await post({ ref: commit })).toMatchObject({ status: 201, body: { ref: commit, rule: null, tags: [commit] } })
+  for (const ref of ['none', '--upload-pack=id', '$(id)', 'a..b', '../x'])
+    expect((await post({ ref })).status).toBeGreaterThanOrEqual(400)
+  expect((await post({ ref: 'none' })).status).toBe(404)
+})
+
+test('a running build is told to the end, then cancel and retry answer', async () => {
+  await using copy = await workingCopy()
+  await git(copy.path, 'push', '-o', 'nowait', url('check/cancel'), 'main')
+  const [build] = await builds('check/cancel')
+  expect(await api.call('POST', `/api/v1/builds/${build.id}/retry`)).toMatchObject({ status: 409 })
+  expect(await api.call('POST', `/api/v1/builds/${build.id}/cancel`)).toMatchObject({
+    status: 200,
+    body: { status: 'cancelled' },
+  })
+  expect(await api.call('POST', `/api/v1/builds/${build.id}/cancel`)).toMatchObject({ status: 200 })
+  const retried = await api.call('POST', `/api/v1/builds/${BuildId.parse(build.id)}/retry`)
+  expect(retried).toMatchObject({
+    status: 201,
+    body: { number: 2, trigger: 'retry', commit: build.commit, status: 'queued' },
+  })
+})
