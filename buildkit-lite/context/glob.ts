@@ -79,7 +79,7 @@ export function hasWildcard(text: string): boolean {
 }
 
 /** The class after `[` at `start`: its token and the index behind `]`. As in Go's `filepath.Match`. */
-export function readClass(pattern: readonly string[], start: number): { token: GlobToken; end: number } {
+function readClass(pattern: readonly string[], start: number): { token: GlobToken; end: number } {
   let at = start + 1
   const negated = pattern[at] === '^'
   if (negated) at++
@@ -112,7 +112,7 @@ export function readClass(pattern: readonly string[], start: number): { token: G
 
 /** A pattern of COPY, as Go's `filepath.Match` reads it; with `deep`, `**` crosses directories as in .dockerignore. */
 export function compileGlob(pattern: string, deep = false): readonly GlobToken[] {
-  const characters = [...pattern]
+  const characters = Array.from(pattern)
   const tokens: GlobToken[] = []
   for (let at = 0; at < characters.length; ) {
     const character = characters[at] ?? ''

@@ -3,7 +3,7 @@ import { BadPattern, compileGlob, type GlobToken, matchTokens } from './glob.ts'
 import { toText } from './path-bytes.ts'
 
 /** A path to judge, relative to the root; latin1-exact. */
-export interface IgnorePath {
+interface IgnorePath {
   path: string
   directory: boolean
 }

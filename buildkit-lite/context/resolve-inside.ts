@@ -10,7 +10,7 @@ const MAX_LINKS = 255
  * start from it. Null where nothing is there. All paths are latin1-exact and relative; `''` is the root.
  */
 export function resolveInside(lookUp: PathLookup, path: string): string | null {
-  const open = path.split('/').reverse()
+  const open = path.split('/').toReversed()
   const done: string[] = []
   let links = 0
   for (let part = open.pop(); part !== undefined; part = open.pop()) {
@@ -27,7 +27,7 @@ export function resolveInside(lookUp: PathLookup, path: string): string | null {
     }
     if (++links > MAX_LINKS) return null
     if (found.linkTarget.startsWith('/')) done.length = 0
-    open.push(...found.linkTarget.split('/').reverse())
+    open.push(...found.linkTarget.split('/').toReversed())
   }
   return done.join('/')
 }

@@ -2,8 +2,8 @@ import { type GlobToken, matchTokens } from '../context/glob.ts'
 import { SyntaxFault } from './errors.ts'
 
 /** Patterns of `${v#p}`, `${v%p}` and `${v/p/r}`: `*`, `?` and escapes, with no bracket classes. */
-export function compileShellPattern(pattern: string): readonly GlobToken[] {
-  const characters = [...pattern]
+function compileShellPattern(pattern: string): readonly GlobToken[] {
+  const characters = Array.from(pattern)
   const tokens: GlobToken[] = []
   for (let at = 0; at < characters.length; at++) {
     const character = characters[at] ?? ''
@@ -25,7 +25,7 @@ function escaped(pattern: string, character: string | undefined): string {
 /** `value` without the shortest or longest prefix, or suffix, that the pattern matches. */
 export function trimMatch(value: string, pattern: string, options: { end: boolean; longest: boolean }): string {
   const tokens = compileShellPattern(pattern)
-  const characters = [...value]
+  const characters = Array.from(value)
   for (let step = 0; step <= characters.length; step++) {
     const taken = options.longest ? characters.length - step : step
     const cut = options.end ? characters.length - taken : taken
@@ -39,7 +39,7 @@ export function trimMatch(value: string, pattern: string, options: { end: boolea
 /** `value` with the first match, or every match, replaced; each match is the longest at the leftmost place. */
 export function replaceMatches(value: string, pattern: string, replacement: string, all: boolean): string {
   const tokens = compileShellPattern(pattern)
-  const characters = [...value]
+  const characters = Array.from(value)
   let result = ''
   let at = 0
   while (at <= characters.length) {

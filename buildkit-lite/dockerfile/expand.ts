@@ -66,7 +66,7 @@ class WordReader {
   #at = 0
 
   constructor(source: string, variables: Variables, options: ExpandOptions) {
-    this.#characters = [...source]
+    this.#characters = Array.from(source)
     this.#variables = variables
     this.#options = options
   }
@@ -150,7 +150,7 @@ class WordReader {
   #readName(): string {
     const rest = this.#characters.slice(this.#at, this.#at + 256).join('')
     const name = /^(?:\d+|[@*#?\-$!]|[\p{L}_][\p{L}\d_]*)/u.exec(rest)?.[0] ?? ''
-    this.#at += [...name].length
+    this.#at += Array.from(name).length
     return name
   }
 

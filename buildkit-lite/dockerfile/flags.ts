@@ -45,3 +45,9 @@ export class Flags {
     return this.#values.get(name) ?? []
   }
 }
+
+/** For instructions that have no flags. */
+export function refuseFlags(words: readonly string[]): void {
+  const word = words[0]
+  if (word !== undefined) throw new SyntaxFault(`unknown flag: ${word.split('=', 1)[0]}`)
+}

@@ -2,7 +2,7 @@ import { parseDuration } from './duration.ts'
 import { SyntaxFault } from './errors.ts'
 import { Flags } from './flags.ts'
 import type { HealthcheckInstruction } from './instruction.ts'
-import { type InstructionParts, readCommandLine } from './read-instruction.ts'
+import { type InstructionParts, readCommandLine } from './instruction-parts.ts'
 import { cutAtBlank } from './words.ts'
 
 /** HEALTHCHECK NONE, or HEALTHCHECK [flags] CMD …. */

@@ -53,7 +53,7 @@ function placeInstruction(line: LogicalLine, escape: string, source: SourceText)
   const [word, behind] = cutAtBlank(text.trim())
   const keyword = word.toUpperCase()
   const { flags, rest } = keyword === 'ONBUILD' ? { flags: [], rest: behind.trim() } : takeFlags(behind)
-  const parts = { keyword, flags, rest, text, heredocs, escape, source }
+  const parts = { keyword, flags, rest, text, heredocs, escape }
   const instruction = locateParse(source, { first, last }, () => readInstruction(parts))
   return { instruction, title: `${keyword} ${behind.trim().replace(/\s+/g, ' ')}`.trim(), first, last }
 }

@@ -12,7 +12,7 @@ const NAMED: Readonly<Record<string, string>> = {
 
 /** A string in double quotes as Go's `%q` prints it, which histories of images and messages of builders use. */
 export function quote(text: string): string {
-  return `"${[...text].map(quoteCharacter).join('')}"`
+  return `"${Array.from(text).map(quoteCharacter).join('')}"`
 }
 
 /** `["a" "b"]`, as Go prints a list of quoted strings. */

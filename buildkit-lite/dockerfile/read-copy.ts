@@ -2,7 +2,7 @@ import { SyntaxFault } from './errors.ts'
 import { Flags } from './flags.ts'
 import { type Heredoc, parseHeredocMark } from './heredoc.ts'
 import type { CopyInstruction } from './instruction.ts'
-import type { InstructionParts } from './read-instruction.ts'
+import type { InstructionParts } from './instruction-parts.ts'
 import { parseJsonStrings, splitBlanks } from './words.ts'
 
 const SHARED_FLAGS = {

@@ -1,13 +1,13 @@
-import { type SourceText, SyntaxFault, suggest } from './errors.ts'
-import { Flags } from './flags.ts'
+import { SyntaxFault, suggest } from './errors.ts'
+import { Flags, refuseFlags } from './flags.ts'
 import { readHealthcheck } from './healthcheck.ts'
-import type { Heredoc } from './heredoc.ts'
-import type { CommandLine, Instruction } from './instruction.ts'
+import type { Instruction } from './instruction.ts'
+import { type InstructionParts, readCommandLine } from './instruction-parts.ts'
 import { readCopy } from './read-copy.ts'
 import { readRun } from './read-run.ts'
 import { cutAtBlank, parseJsonStrings, parseNameValues, splitBlanks, splitQuoted } from './words.ts'
 
-export const KEYWORDS = [
+const KEYWORDS = [
   'ADD',
   'ARG',
   'CMD',
@@ -28,18 +28,6 @@ export const KEYWORDS = [
   'WORKDIR',
 ] as const
 
-/** An instruction cut into its parts, before its own grammar. */
-export interface InstructionParts {
-  keyword: string
-  flags: readonly string[]
-  rest: string
-  /** The whole logical line. */
-  text: string
-  heredocs: readonly Heredoc[]
-  escape: string
-  source: SourceText
-}
-
 /** Reads the grammar of one instruction; a mistake is a `SyntaxFault`. */
 export function readInstruction(parts: InstructionParts): Instruction {
   const { keyword, rest, escape } = parts
@@ -55,11 +43,11 @@ export function readInstruction(parts: InstructionParts): Instruction {
       return readArg(parts)
     case 'ENV':
     case 'LABEL':
-      new Flags(parts.flags, {})
+      refuseFlags(parts.flags)
       return { kind: keyword, ...parseNameValues(keyword, rest, escape) }
     case 'CMD':
     case 'ENTRYPOINT':
-      new Flags(parts.flags, {})
+      refuseFlags(parts.flags)
       return { kind: keyword, command: readCommandLine(rest) }
     case 'EXPOSE':
     case 'VOLUME':
@@ -80,12 +68,6 @@ export function readInstruction(parts: InstructionParts): Instruction {
   }
 }
 
-/** Exec form where the text is a JSON array of strings, else shell form. */
-export function readCommandLine(text: string): CommandLine {
-  const args = parseJsonStrings(text)
-  return args ? { form: 'exec', args } : { form: 'shell', text }
-}
-
 const STAGE_NAME = /^[a-z][a-z0-9\-_.]*$/
 
 function readFrom(parts: InstructionParts): Instruction {
@@ -102,7 +84,7 @@ function readFrom(parts: InstructionParts): Instruction {
 }
 
 function readArg(parts: InstructionParts): Instruction {
-  new Flags(parts.flags, {})
+  refuseFlags(parts.flags)
   const words = splitQuoted(parts.rest, parts.escape)
   if (words.length === 0) throw new SyntaxFault('ARG requires at least one argument')
   const args = words.map((word) => {
@@ -114,7 +96,7 @@ function readArg(parts: InstructionParts): Instruction {
 }
 
 function readWords(keyword: 'EXPOSE' | 'VOLUME', parts: InstructionParts): Instruction {
-  new Flags(parts.flags, {})
+  refuseFlags(parts.flags)
   const words = (keyword === 'VOLUME' ? parseJsonStrings(parts.rest) : null) ?? splitBlanks(parts.rest)
   if (words.length === 0) throw new SyntaxFault(`${keyword} requires at least one argument`)
   if (keyword === 'EXPOSE') return { kind: keyword, words: words.toSorted(byCodeUnit) }
@@ -127,13 +109,13 @@ function byCodeUnit(a: string, b: string): number {
 }
 
 function readValue(keyword: 'WORKDIR' | 'USER' | 'STOPSIGNAL' | 'MAINTAINER', parts: InstructionParts): Instruction {
-  new Flags(parts.flags, {})
+  refuseFlags(parts.flags)
   if (parts.rest === '') throw new SyntaxFault(`${keyword} requires exactly one argument`)
   return { kind: keyword, value: parts.rest }
 }
 
 function readShell(parts: InstructionParts): Instruction {
-  new Flags(parts.flags, {})
+  refuseFlags(parts.flags)
   const args = parseJsonStrings(parts.rest)
   if (!args) throw new SyntaxFault('SHELL requires the arguments to be in JSON form')
   if (args.length === 0) throw new SyntaxFault('SHELL requires at least one argument')

@@ -1,7 +1,7 @@
 import { SyntaxFault } from './errors.ts'
 import { Flags } from './flags.ts'
 import type { MountOption, RunInstruction } from './instruction.ts'
-import { type InstructionParts, readCommandLine } from './read-instruction.ts'
+import { type InstructionParts, readCommandLine } from './instruction-parts.ts'
 
 /** RUN: its flags, its command in shell or exec form, and its here-documents. */
 export function readRun(parts: InstructionParts): RunInstruction {

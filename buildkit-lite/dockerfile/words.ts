@@ -21,7 +21,7 @@ export function cutAtBlank(text: string): [string, string] {
  */
 export function splitQuoted(text: string, escape: string): string[] {
   const words: string[] = []
-  const characters = [...text]
+  const characters = Array.from(text)
   let word = ''
   let started = false
   let open = ''

@@ -41,6 +41,8 @@ export interface PlanStep {
   title: string
   /** Line of the instruction in the Dockerfile, from 1; null where none names it. */
   line: number | null
+  /** Its last line, where it has more than one. */
+  lastLine?: number
   operation: Operation
 }
 

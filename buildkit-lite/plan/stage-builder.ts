@@ -1,5 +1,5 @@
 import { posix } from 'node:path'
-import { DockerfileError, locate, type SourceText } from '../dockerfile/errors.ts'
+import { locate, type SourceText } from '../dockerfile/errors.ts'
 import { expand } from '../dockerfile/expand.ts'
 import type { ArgInstruction, PlacedInstruction } from '../dockerfile/instruction.ts'
 import { applyMetadata, type Expander } from './metadata.ts'
@@ -55,7 +55,8 @@ function openTurn(context: PlanContext, stage: StageNode, state: StageState, pla
       words: (text) => expand(text, before, { escape }).words,
     },
     addStep: (operation) => {
-      const step = context.addStep({ stage: stage.label, title: placed.title, line: placed.first, operation })
+      const { title, first: line, last: lastLine } = placed
+      const step = context.addStep({ stage: stage.label, title, line, lastLine, operation })
       state.fileSystem = step
       return step
     },
@@ -66,7 +67,8 @@ function applyInstruction(turn: Turn): void {
   const { instruction } = turn.placed
   switch (instruction.kind) {
     case 'FROM':
-      throw new DockerfileError('FROM is not expected inside a stage', turn.context.source, turn.placed)
+      // It begins a stage and is never in one.
+      return
     case 'ARG':
       return applyArg(turn, instruction)
     case 'RUN':
@@ -76,8 +78,21 @@ function applyInstruction(turn: Turn): void {
       return planCopy(turn, instruction)
     case 'WORKDIR':
       return applyWorkdir(turn, instruction.value)
-    default:
+    case 'CMD':
+    case 'ENTRYPOINT':
+    case 'ENV':
+    case 'EXPOSE':
+    case 'HEALTHCHECK':
+    case 'LABEL':
+    case 'MAINTAINER':
+    case 'ONBUILD':
+    case 'SHELL':
+    case 'STOPSIGNAL':
+    case 'USER':
+    case 'VOLUME':
       return applyMetadata(turn.state, instruction, turn.expander)
+    default:
+      return instruction satisfies never
   }
 }
 
@@ -109,7 +124,7 @@ function applyWorkdir(turn: Turn, value: string): void {
 }
 
 /** An absolute path without `.`, `..` and doubled or trailing slashes. */
-export function cleanPath(path: string): string {
+function cleanPath(path: string): string {
   const clean = posix.resolve('/', path)
   return clean === '' ? '/' : clean
 }

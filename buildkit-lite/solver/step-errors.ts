@@ -15,7 +15,7 @@ export function locateError(error: unknown, step: PlanStep, source: SourceText):
   if (!(error instanceof SlipwayError) || error instanceof SourceError || step.line === null) return error
   const kind = error.kind === 'invalid' ? 'step-failed' : LOCATED.find((one) => one === error.kind)
   if (!kind) return error
-  const excerpt = renderExcerpt(source, { first: step.line, last: step.line })
+  const excerpt = renderExcerpt(source, { first: step.line, last: step.lastLine ?? step.line })
   return new SourceError(kind, error.message, { file: source.name, line: step.line, excerpt }, { cause: error })
 }
 
