@@ -8,6 +8,8 @@ export interface ContainerRecord {
   /** Init containers run before the others; a sidecar among them stays. */
   readonly role: 'init' | 'sidecar' | 'main'
   status: ContainerStatus
+  /** Number of the run that is under way or comes next; the status counts it once it has begun. */
+  run: number
   backoff: Backoff | null
   instance: Instance | null
   lastEnding: Ending | null
@@ -29,7 +31,7 @@ export function newRecord(
     state: { waiting: { reason } },
     lastState: before?.lastState ?? {},
   }
-  return { container, role, status, backoff: null, instance: null, lastEnding: null }
+  return { container, role, status, run: status.restartCount, backoff: null, instance: null, lastEnding: null }
 }
 
 export function toWaiting(record: ContainerRecord, reason: string, message: string): void {
@@ -46,6 +48,7 @@ export function toRunning(record: ContainerRecord, instance: Instance, image: { 
     containerID: `slipway://${instance.id}`,
     ready: false,
     started: false,
+    restartCount: record.run,
     state: { running: { startedAt: toTime(instance.startedAtMs) } },
     lastState: lastStateOf(record),
   }
@@ -64,6 +67,7 @@ export function toTerminated(record: ContainerRecord, ending: Ending): void {
   const isDone = record.role === 'init' && ending.exitCode === 0
   record.status = {
     ...record.status,
+    restartCount: record.run,
     ready: isDone,
     started: false,
     state: { terminated },
@@ -71,10 +75,6 @@ export function toTerminated(record: ContainerRecord, ending: Ending): void {
   }
   record.lastEnding = ending
   record.instance = null
-}
-
-export function countRestart(record: ContainerRecord): void {
-  record.status = { ...record.status, restartCount: record.status.restartCount + 1 }
 }
 
 export function toTime(atMs: number): string {

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { PulledImage } from '#buildkit-lite'
@@ -139,7 +139,9 @@ async function terminationLog(
   const dir = join(podsDir, pod.metadata.uid ?? '', container.name)
   await mkdir(dir, { recursive: true, mode: 0o755 })
   const path = join(dir, `termination-${restart}`)
-  await writeFile(path, '', { mode: 0o666 })
+  await writeFile(path, '')
+  // Whoever the image's user is, whatever our umask.
+  await chmod(path, 0o666)
   const target = container.terminationMessagePath || '/dev/termination-log'
   return { path, mount: { kind: 'bind', source: path, target, readonly: false } }
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { PulledImage } from '#buildkit-lite'
 import { messageOf } from '#domain/errors'
 import { formatImageReference } from '#domain/image-reference'
-import { type ContainerRecord, countRestart, toRunning, toTerminated, toWaiting } from './container-record.ts'
+import { type ContainerRecord, toRunning, toTerminated, toWaiting } from './container-record.ts'
 import { type Instance, StartError, startInstance } from './instance.ts'
 import type { PodContext } from './pod-context.ts'
 import { pullForPod } from './pull-for-pod.ts'
@@ -22,7 +22,7 @@ export async function supervise(record: ContainerRecord, pod: PodContext): Promi
       const exitCode = record.lastEnding?.exitCode ?? 0
       if (!shouldRestart(restartPolicyOf(record, pod), { kind: 'exited', exitCode }, pod.stopping.aborted)) return
       await waitBackoff(record, pod)
-      countRestart(record)
+      record.run++
     }
   } catch (error) {
     if (!pod.stopping.aborted) throw error
@@ -72,8 +72,8 @@ async function start(record: ContainerRecord, image: PulledImage, pod: PodContex
     node: on.node,
     podIp: pod.address,
   }
-  const { container, status } = record
-  const wish = { pod: pod.pod, container, image, restart: status.restartCount, network, sources, volumes, hosts }
+  const { container, run } = record
+  const wish = { pod: pod.pod, container, image, restart: run, network, sources, volumes, hosts }
   const instance = await startInstance(wish, on, pod.killed)
   const { tag: _, ...repository } = image.reference
   const id = formatImageReference({ ...repository, tag: null, digest: image.digest })

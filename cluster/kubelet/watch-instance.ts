@@ -14,13 +14,16 @@ export async function watchInstance(record: ContainerRecord, instance: Instance,
   const unhealthy = Promise.withResolvers<Verdict>()
   const hooked = afterStart(record, instance, pod, over.signal)
   pod.publish()
+  const probing: Promise<void>[] = []
   void hooked.then((failure) =>
     failure
       ? unhealthy.resolve(failure)
-      : startProbes(record, instance, { pod, over: over.signal, unhealthy: unhealthy.resolve }),
+      : startProbes(record, instance, { pod, over: over.signal, unhealthy: unhealthy.resolve, probing }),
   )
   const why = await Promise.race([instance.ended, unhealthy.promise, stopAsked(pod, over.signal)])
   over.abort()
+  // A probe runs inside the container; it ends before the container does.
+  await Promise.all(probing)
   if (why && 'message' in why && 'graceMs' in why) await stopUnhealthy(record, instance, { pod, why })
   else if (why === null) {
     const grace = await pod.readyToStop()
@@ -90,6 +93,8 @@ interface Watch {
   pod: PodContext
   over: AbortSignal
   unhealthy: (verdict: Verdict) => void
+  /** Every loop that was started. */
+  probing: Promise<void>[]
 }
 
 /** Start-up first; only then liveness and readiness. Without a probe the answer is yes. */
@@ -148,7 +153,8 @@ function loop(
     },
     watch.over,
   )
-  probing.catch((error: unknown) => watch.pod.on.log.error({ err: error, container: name }, 'probe loop broke'))
+  const broken = (error: unknown) => watch.pod.on.log.error({ err: error, container: name }, 'probe loop broke')
+  watch.probing.push(probing.catch(broken))
 }
 
 function podGraceMs({ pod }: PodContext): number {

@@ -1,4 +1,4 @@
-import type { Backend, Forward } from './forwards.ts'
+import type { Forward } from './forwards.ts'
 
 /**
  * The whole table as one transaction for `nft -f`: what was there is replaced in the same instant. Address translation
@@ -20,9 +20,9 @@ export function renderRules(table: string, forwards: readonly Forward[]): string
     type inet_proto . inet_service : verdict
     ${elements(byNodePort.map((forward) => `${forward.protocol} . ${forward.nodePort} : ${chainOf(forward)}`))}
   }
-  set backends {
-    type ipv4_addr . inet_proto . inet_service
-    ${elements(backendKeys(served))}
+  set hairpins {
+    type ipv4_addr . ipv4_addr
+    ${elements(hairpins(served))}
   }
   set refused {
     type ipv4_addr . inet_proto . inet_service
@@ -39,8 +39,9 @@ export function renderRemoval(table: string): string {
 
 /**
  * Node ports answer on every address of the host, on 127.0.0.1 too. Pods' interfaces may route loopback addresses for
- * that, so nobody from outside may send to them (`guard`). The way back from a pod must pass here again, also from the
- * same bridge or the pod itself: hence the masquerade. Who has no backend is told so at once.
+ * that, so nobody from outside may send to them (`guard`). The way back from a pod must pass here again, also to a
+ * loopback address or to the pod itself: hence the masquerade of those; other clients keep their address. A Service that
+ * has no backend says so at once.
  */
 const BASE_CHAINS = `  chain lead {
     ip daddr . meta l4proto . th dport vmap @cluster_ports
@@ -60,7 +61,8 @@ const BASE_CHAINS = `  chain lead {
   }
   chain postrouting {
     type nat hook postrouting priority srcnat - 1; policy accept
-    ct status dnat ip daddr . meta l4proto . th dport @backends masquerade
+    ct status dnat ip saddr 127.0.0.0/8 oif != "lo" masquerade
+    ct status dnat ip saddr . ip daddr @hairpins masquerade
   }
   chain refuse {
     meta l4proto tcp reject with tcp reset
@@ -89,9 +91,8 @@ function addressKey({ clusterIp, protocol, port }: Forward): string {
   return `${clusterIp} . ${protocol} . ${port}`
 }
 
-function backendKeys(forwards: readonly Forward[]): string[] {
-  const keyOf = (forward: Forward) => (backend: Backend) => `${backend.ip} . ${forward.protocol} . ${backend.port}`
-  return [...new Set(forwards.flatMap((forward) => forward.backends.map(keyOf(forward))))]
+function hairpins(forwards: readonly Forward[]): string[] {
+  return [...new Set(forwards.flatMap(({ backends }) => backends.map(({ ip }) => `${ip} . ${ip}`)))]
 }
 
 /** nft refuses an empty list. */

@@ -100,7 +100,7 @@ describe('the rules', () => {
     expect(text).toContain('elements = { 10.96.0.5 . tcp . 80 : goto service_0 }')
     expect(text).toContain('elements = { tcp . 30080 : goto service_0 }')
     expect(text).toContain('numgen random mod 2 map { 0 : 10.0.0.2 . 8080, 1 : 10.0.0.3 . 8080 }')
-    expect(text).toContain('elements = { 10.0.0.2 . tcp . 8080, 10.0.0.3 . tcp . 8080 }')
+    expect(text).toContain('elements = { 10.0.0.2 . 10.0.0.2, 10.0.0.3 . 10.0.0.3 }')
   })
 
   test('refuse where there is no pod', () => {
