@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import type { KubeObject, ObjectMeta, Pod } from './kinds.ts'
+import type { KubeObject, Namespace, ObjectMeta, Pod } from './kinds.ts'
 import type { DeleteOptions } from './objects.ts'
 
 /** What the API server leaves out of generated names: vowels and what looks like them. */
@@ -36,11 +36,17 @@ function withoutVersion(object: KubeObject): object {
 /** An object after a change: generation counted, or null where its last finalizer is gone. */
 export function afterUpdate(before: KubeObject, after: KubeObject): KubeObject | null {
   const { deletionTimestamp, finalizers = [], deletionGracePeriodSeconds = 0 } = after.metadata
-  const hadFinalizers = (before.metadata.finalizers ?? []).length > 0
-  if (deletionTimestamp && hadFinalizers && finalizers.length === 0 && deletionGracePeriodSeconds === 0) return null
+  const waits = finalizers.length > 0 || namespaceFinalizers(after).length > 0
+  const waited = (before.metadata.finalizers ?? []).length > 0 || namespaceFinalizers(before).length > 0
+  if (deletionTimestamp && waited && !waits && deletionGracePeriodSeconds === 0) return null
   const generation = before.metadata.generation
   if (generation === undefined || isDeepStrictEqual(specOf(before), specOf(after))) return after
   return { ...after, metadata: { ...after.metadata, generation: generation + 1 } }
+}
+
+/** A namespace has finalizers in its spec too: it goes when it is empty. */
+function namespaceFinalizers(object: KubeObject): string[] {
+  return object.kind === 'Namespace' ? ((object as Namespace).spec?.finalizers ?? []) : []
 }
 
 function specOf(object: KubeObject): unknown {
@@ -56,7 +62,7 @@ export function afterDelete(object: KubeObject, options: DeleteOptions): KubeObj
     options.propagation ?? 'Background'
   ]
   if (wanted && !finalizers.includes(wanted)) finalizers.push(wanted)
-  if (graceSeconds === 0 && finalizers.length === 0) return null
+  if (graceSeconds === 0 && finalizers.length === 0 && namespaceFinalizers(object).length === 0) return null
   const { deletionTimestamp, generation, deletionGracePeriodSeconds: earlierGrace } = object.metadata
   const isShorter = earlierGrace !== undefined && graceSeconds < earlierGrace
   if (deletionTimestamp && !isShorter && finalizers.length === (object.metadata.finalizers ?? []).length) return object
