@@ -3,7 +3,7 @@ import { type BuildRequest, hostPlatform } from '#buildkit-lite'
 import type { Build } from '#domain/build'
 import { SlipwayError, SourceError } from '#domain/errors'
 import { openGit } from './git-command.ts'
-import type { ContextSource } from './run-build.ts'
+import type { OpenContext } from './run-build.ts'
 
 const MAX_DOCKERFILE_BYTES = 4 * 1024 * 1024
 
@@ -11,12 +11,12 @@ const MAX_DOCKERFILE_BYTES = 4 * 1024 * 1024
 export async function buildRequest(
   build: Build,
   repositoryDir: string,
-  openContext: (source: ContextSource) => Promise<BuildRequest['context']>,
+  openContext: OpenContext,
   signal: AbortSignal,
 ): Promise<BuildRequest & AsyncDisposable> {
   const { directory, dockerfile, outside } = placesOf(build)
-  await checkDirectory(repositoryDir, build.commit, directory, signal)
-  const context = await openContext({ repositoryDir, commit: build.commit, directory, dockerfile })
+  const source = { gitDir: repositoryDir, commit: build.commit, subdirectory: `/${directory}` }
+  const context = await openContext(dockerfile === null ? source : { ...source, dockerfile }, signal)
   return {
     context,
     namedContexts: {},
@@ -52,16 +52,6 @@ export function placesOf(build: Pick<Build, 'dockerfile' | 'context'>): {
 
 function relative(path: string): string {
   return posix.join('/', path).replace(/^\/+|\/+$/g, '')
-}
-
-async function checkDirectory(repositoryDir: string, commit: string, directory: string, signal: AbortSignal) {
-  if (directory === '') return
-  const git = openGit({ directory: repositoryDir, protocols: [] }, signal)
-  const type = await git.raw(['cat-file', '-t', `${commit}:${directory}`]).catch(() => '')
-  signal.throwIfAborted()
-  if (type.trim() === 'tree') return
-  const found = type.trim() === '' ? 'nothing' : 'a file'
-  throw new SlipwayError('context-invalid', `The build context ${directory}/ should be a directory, got ${found}`)
 }
 
 async function readOutside(repositoryDir: string, commit: string, path: string, signal: AbortSignal): Promise<string> {

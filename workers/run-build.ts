@@ -17,7 +17,7 @@ export interface BuildDeps {
   /** The host[:port] that names of pushed images start with. */
   registryHost: string
   mirrors: GitMirrors
-  openContext: (source: ContextSource) => Promise<BuildRequest['context']>
+  openContext: OpenContext
   build: (request: BuildRequest, tools: BuildTools, signal: AbortSignal) => Promise<BuiltImage>
   /** A client that shows `token` to our own registry. */
   openRegistry: (token: string) => Registry
@@ -26,15 +26,11 @@ export interface BuildDeps {
   now: () => number
 }
 
-/** A directory of a commit in a bare repository. */
-export interface ContextSource {
-  repositoryDir: string
-  commit: string
-  /** Relative to the repository's root; empty is the root. */
-  directory: string
-  /** Of the Dockerfile whose own ignore file comes first, relative to `directory`; null if it lies outside. */
-  dockerfile: string | null
-}
+/** Opens a directory of a commit in a bare repository; `dockerfile` is the one whose own ignore file comes first. */
+export type OpenContext = (
+  source: { gitDir: string; commit: string; subdirectory: string; dockerfile?: string },
+  signal: AbortSignal,
+) => Promise<BuildRequest['context']>
 
 /**
  * Runs one claimed build to its end, whatever end that is. The signal's reason says why it was aborted: `cancelled` and

@@ -1,0 +1,93 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { build, createSharedWork, openBlobStore, openGitContext } from '#buildkit-lite'
+import { type Config, readConfig } from '#host/config'
+import { createLogger } from '#host/log'
+import { readRegistries } from '#host/registries'
+import { aborted, shutdownSignal } from '#host/shutdown'
+import { openSandbox, type Sandbox } from '#sandbox'
+import type { Store } from '#store/contract'
+import { openStore } from '#store/open-store'
+import { openGitMirrors } from './git-mirror.ts'
+import { startHeartbeat } from './heartbeat.ts'
+import { takeIdentity } from './identity.ts'
+import { MAX_LOSSES, startJanitor } from './janitor.ts'
+import { openCluster } from './kubernetes.ts'
+import { registryOpener } from './open-registry.ts'
+import { type BuildDeps, runBuild } from './run-build.ts'
+import { runRollout } from './run-rollout.ts'
+import { serveQueue } from './serve-queue.ts'
+import { serveRollouts } from './serve-rollouts.ts'
+import { createStepCache } from './step-cache.ts'
+
+const config = readConfig()
+const log = createLogger('worker', config.logLevel)
+const signal = shutdownSignal(log)
+
+await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+await using stack = new AsyncDisposableStack()
+const store = stack.use(await openStore(config.redisUrl))
+// The sandbox's name belongs to one process of this data directory: leftovers of the one before are reaped here.
+const sandbox = stack.use(
+  await openSandbox({ dataDir: config.dataDir, owner: 'worker', warmNetworks: config.concurrency }, log),
+)
+const { worker, earlier } = await takeIdentity(config.dataDir)
+if (earlier) {
+  const builds = await store.builds.reclaimFrom(earlier, Date.now(), MAX_LOSSES)
+  await store.rollouts.reclaimFrom(earlier)
+  if (builds.length > 0) log.warn({ builds }, 'builds of the worker before were given back')
+}
+const deps = await openDeps(config, store, sandbox)
+const rolloutDeps = { store, openCluster: () => openCluster(config.kubeconfigFile), now: Date.now }
+
+stack.use(startJanitor({ store, mirrors: deps.mirrors, log }))
+const rollouts = serveRollouts(
+  { store, worker, log, runRollout: (rollout, lost) => runRollout(rolloutDeps, rollout, lost) },
+  signal,
+)
+stack.defer(() => rollouts)
+const queue = stack.use(
+  serveQueue({
+    store,
+    redisUrl: config.redisUrl,
+    worker,
+    concurrency: config.concurrency,
+    buildTimeoutMs: config.buildTimeoutMs,
+    runBuild: (claim, stop) => runBuild(deps, claim, stop),
+    log,
+  }),
+)
+const { concurrency: capacity } = config
+stack.use(await startHeartbeat({ store, worker, capacity, running: () => queue.running(), log }))
+log.info({ worker, capacity }, 'waiting for builds')
+await aborted(signal)
+
+async function openDeps(config: Config, store: Store, sandbox: Sandbox): Promise<BuildDeps> {
+  const { dataDir } = config
+  const checkoutRoot = join(dataDir, 'checkouts')
+  const stateDir = join(dataDir, 'build-state')
+  // What a killed worker had checked out belongs to no build any more.
+  await rm(checkoutRoot, { recursive: true, force: true })
+  for (const dir of [checkoutRoot, stateDir]) await mkdir(dir, { recursive: true, mode: 0o700 })
+  const { containers, snapshots, networks } = sandbox
+  return {
+    store,
+    registryHost: config.registryHost,
+    mirrors: openGitMirrors(join(dataDir, 'git')),
+    openContext: (source, stop) => openGitContext({ ...source, checkoutRoot }, stop),
+    build,
+    openRegistry: registryOpener(config, await readRegistries(config.registriesFile)),
+    tools: {
+      containers,
+      snapshots,
+      networks,
+      blobs: await openBlobStore(join(dataDir, 'blobs')),
+      cache: createStepCache(store.stepCache),
+      stateDir,
+      sharedWork: createSharedWork(),
+      limits: { stepMemoryBytes: config.stepMemoryBytes, stepPids: config.stepPids, stepCpus: null },
+    },
+    buildTimeoutMs: config.buildTimeoutMs,
+    now: Date.now,
+  }
+}
