@@ -20,7 +20,7 @@ export interface EventStreamOptions {
 }
 
 const HEARTBEAT_MS = 15_000
-const RECHECK_MS = 4_000
+const RECHECK_MS = 2_000
 
 /** Answers with an event stream that ends with its frames, its reader, its right, or the server. */
 export function sendEventStream(reply: FastifyReply, options: EventStreamOptions): FastifyReply {
