@@ -202,7 +202,7 @@ class WordReader {
   /** `-`, `+` and `?`; `strict` (a colon in front) treats an empty value as none. */
   #readAlternative(name: string, modifier: string, strict: boolean): string {
     const unsupported = `unsupported modifier (${strict ? ':' : ''}${modifier}) in substitution`
-    if (modifier === '') throw new SyntaxFault(strict ? MISSING_BRACE : unsupported)
+    if (modifier === '') throw new SyntaxFault(MISSING_BRACE)
     if (!strict && !'-+?'.includes(modifier)) throw new SyntaxFault(unsupported)
     const word = this.#readRest('}', false, MISSING_BRACE)
     const value = this.#valueOf(name)

@@ -1,0 +1,90 @@
+import { describe, expect, test } from 'vitest'
+import { DockerfileError, renderExcerpt } from '../../../buildkit-lite/dockerfile/errors.ts'
+import { parseDockerfile } from '../../../buildkit-lite/dockerfile/parse.ts'
+
+describe('mistakes that parsing finds, with their line', () => {
+  test.for([
+    ['', 1, 'the Dockerfile (Dockerfile) cannot be empty'],
+    ['# only\n\n# comments\n', 1, 'file with no instructions'],
+    ['ARG A=1\n', 1, 'dockerfile contains no stages to build'],
+    ['RUN echo\nFROM a', 1, 'no build stage in current context'],
+    ['FROM a\nRUNN echo', 2, 'dockerfile parse error on line 2: unknown instruction: RUNN (did you mean RUN?)'],
+    ['FOO a', 1, 'unknown instruction: FOO (did you mean FROM?)'],
+    ['FROM a\nxyzzy', 2, 'unknown instruction: XYZZY'],
+    ['# escape=x\nFROM a', 1, "invalid escape token 'x' does not match ` or \\"],
+    ['# escape=`\n# escape=`\nFROM a', 2, 'only one escape parser directive can be used'],
+    ['# syntax=example.org/other:1\nFROM a', 1, 'syntax example.org/other:1 is not supported'],
+    ['FROM a b', 1, 'FROM requires either one or three arguments'],
+    ['FROM a OF b', 1, 'FROM requires either one or three arguments'],
+    ['FROM a AS 1st', 1, 'invalid name for build stage: "1st"'],
+    ['FROM a\nCOPY --form=x a /b', 2, 'unknown flag: --form (did you mean from?)'],
+    ['FROM a\nCOPY --chown a /b', 2, 'missing a value on flag: --chown'],
+    ['FROM a\nCOPY --chown=1 --chown=2 a /b', 2, 'duplicate flag specified: chown'],
+    ['FROM a\nCOPY --link=perhaps a /b', 2, 'expecting boolean value for flag --link, not: perhaps'],
+    ['FROM a\nENV --x=1 A=1', 2, 'unknown flag: --x'],
+    ['FROM a\nCOPY a', 2, 'COPY requires at least two arguments, but only one was provided. Destination'],
+    ['FROM a\nCOPY a <<EOF\nEOF', 2, 'COPY cannot accept a heredoc as a destination'],
+    ['FROM a\nCOPY --from=$X a /b', 2, 'variable expansion is not supported for --from'],
+    ['FROM a\nADD --from=b a /b', 2, 'unknown flag: --from'],
+    ['FROM a\nRUN <<EOF\necho', 2, 'unterminated heredoc'],
+    ['FROM a\nRUN echo $(( 1 << 3 ))', 2, 'unterminated heredoc'],
+    ['FROM a\nRUN --network=foo id', 2, 'invalid network mode "foo"'],
+    ['FROM a\nRUN --security=insecure id', 2, 'security.insecure is not allowed'],
+    ['FROM a\nENV', 2, 'ENV requires at least one argument'],
+    ['FROM a\nENV a', 2, 'ENV must have two arguments'],
+    ['FROM a\nENV a=1 b', 2, `Syntax error - can't find = in "b". Must be of the form: name=value`],
+    ['FROM a\nENV =1', 2, 'ENV names can not be blank'],
+    ['FROM a\nARG =1', 2, 'ARG names can not be blank'],
+    ['FROM a\nCMD ["a", 1]', 2, 'arrays must be comprised of strings only'],
+    ['FROM a\nSHELL /bin/sh', 2, 'SHELL requires the arguments to be in JSON form'],
+    ['FROM a\nWORKDIR', 2, 'WORKDIR requires exactly one argument'],
+    ['FROM a\nEXPOSE', 2, 'EXPOSE requires at least one argument'],
+    ['FROM a\nVOLUME [""]', 2, 'VOLUME specified can not be an empty string'],
+    ['FROM a\nHEALTHCHECK FOO x', 2, 'Unknown type "FOO" in HEALTHCHECK (try CMD)'],
+    ['FROM a\nHEALTHCHECK CMD', 2, 'Missing command after HEALTHCHECK CMD'],
+    ['FROM a\nHEALTHCHECK NONE x', 2, 'HEALTHCHECK NONE takes no arguments'],
+    ['FROM a\nHEALTHCHECK --interval=1us CMD x', 2, 'Interval "interval" cannot be less than 1ms'],
+    ['FROM a\nHEALTHCHECK --timeout=soon CMD x', 2, 'invalid duration "soon"'],
+    ['FROM a\nONBUILD ONBUILD RUN x', 2, "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"],
+    ['FROM a\nONBUILD FROM b', 2, "FROM isn't allowed as an ONBUILD trigger"],
+    [`FROM a\nRUN ${'x'.repeat(70_000)}`, 2, 'dockerfile line greater than max allowed size of 65535'],
+  ] as const)('%j', ([text, line, message]) => {
+    try {
+      parseDockerfile(text, 'Dockerfile')
+      expect.unreachable()
+    } catch (error) {
+      expect(error).toBeInstanceOf(DockerfileError)
+      expect(error).toMatchObject({ kind: 'dockerfile-invalid', line, file: 'Dockerfile' })
+      expect((error as DockerfileError).message).toContain(message)
+    }
+  })
+})
+
+describe('what is no mistake', () => {
+  test.for([
+    ['FROM a\nRUN\n', 'an empty RUN'],
+    ['FROM a\nRUN x \\', 'an escape at the end'],
+    ['FROM a\nCMD [\'x\', "y"]', 'JSON that is none'],
+    ['\uFEFFFROM a', 'a byte order mark'],
+    ['FROM a\r\nRUN x\r\n', 'carriage returns'],
+    ['# not=a directive\n# escape=x\nFROM a', 'a directive behind a comment'],
+    ['FROM a\nCOPY -- a /b', 'the end of flags'],
+  ] as const)('%j: %s', ([text]) => {
+    expect(parseDockerfile(text, 'Dockerfile').stages).toHaveLength(1)
+  })
+})
+
+test('an excerpt shows all lines of the instruction and two around it', () => {
+  const text = '1\n2\n3\n4 \\\n5\n6\n7\n8\n'
+  expect(renderExcerpt({ name: 'app.Dockerfile', text }, { first: 4, last: 5 }).split('\n')).toEqual([
+    'app.Dockerfile:4',
+    '--------------------',
+    '   2 |     2',
+    '   3 |     3',
+    '   4 | >>> 4 \\',
+    '   5 | >>> 5',
+    '   6 |     6',
+    '   7 |     7',
+    '--------------------',
+  ])
+})
