@@ -159,7 +159,7 @@ async function pushBusybox(registry: Registry, name: string): Promise<void> {
     .filter((tool) => tool && tool !== 'busybox'))
     tar.entry({ name: `bin/${tool}`, type: 'symlink', linkname: 'busybox' })
   for (const [path, content] of Object.entries(text)) tar.entry({ name: path, mode: 0o644 }, content)
-  const slow = '#!/bin/sh\necho "Content-Type: text/plain"\necho\nsleep 0.05\nhostname\n'
+  const slow = '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\nsleep 0.05\nhostname\n'
   tar.entry({ name: 'www/cgi-bin/who', mode: 0o755 }, slow)
   tar.finalize()
   const chunks: Buffer[] = []
@@ -200,7 +200,7 @@ function digestOf(bytes: Buffer): Digest {
 }
 
 /** What one owner's pods have on the host. */
-export async function tracesOf(dataDir: string, owner: string) {
+export async function tracesOf(dataDir: string, owner: string, podIps: readonly string[] = []) {
   const lines = async (file: string, ...args: string[]) =>
     (await run(file, args)).stdout.toString().split('\n').filter(Boolean)
   const table = owner.replace(/\W/g, '_')
@@ -211,7 +211,7 @@ export async function tracesOf(dataDir: string, owner: string) {
     mounts: readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
       .filter((line) => line.includes(dataDir)),
-    podLinks: (await lines('ip', '-o', 'addr', 'show')).filter((line) => /: slip\w*p\d+\s/.test(line)),
+    podAddresses: (await lines('ip', '-4', 'route')).filter((line) => podIps.some((ip) => line.startsWith(`${ip} `))),
     cgroups: groups
       .flatMap((path) => readdirSync(path, { withFileTypes: true }))
       .filter((entry) => entry.isDirectory()),

@@ -41,10 +41,13 @@ describe('a pod', () => {
     expect(node.events('plain').map((text) => text.split(':')[0])).toEqual(
       expect.arrayContaining(['Scheduled', 'Pulling', 'Pulled', 'Created', 'Started']),
     )
-    expect(await tracesOf(node.dataDir, OWNER)).not.toEqual(before)
+    const podIps = [pod.status?.podIP ?? '']
+    const during = await tracesOf(node.dataDir, OWNER, podIps)
+    for (const kind of ['mounts', 'podAddresses', 'cgroups', 'pods'] as const)
+      expect(during[kind].length, kind).toBeGreaterThan(before[kind].length)
     await node.objects.delete({ kind: 'Pod', namespace: 'default', name: 'plain' })
     await node.untilGone('plain')
-    await expect.poll(() => tracesOf(node.dataDir, OWNER)).toEqual(before)
+    await expect.poll(() => tracesOf(node.dataDir, OWNER, podIps)).toEqual(before)
     expect(node.events('plain')).toContain('Killing: Stopping container c')
   })
 
