@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { Build, BuildStatus } from '#domain/build'
 import { SlipwayError } from '#domain/errors'
 import { cancelBuild } from '../builds/cancel-build.ts'

@@ -6,6 +6,7 @@ import { buildStreamRoutes } from './build-stream-routes.ts'
 import { deliveryRoutes } from './delivery-routes.ts'
 import { projectRoutes } from './project-routes.ts'
 import { rolloutRoutes } from './rollout-routes.ts'
+import { ruleRoutes } from './rule-routes.ts'
 import { sessionRoutes } from './session-routes.ts'
 import { workerRoutes } from './worker-routes.ts'
 
@@ -15,6 +16,7 @@ export async function restRoutes(app: FastifyInstance, deps: ApiDeps, closing: A
   await app.register(async (scope) => {
     scope.addHook('onRequest', async (request) => void (await requireAdmin(deps.store.tokens, request)))
     projectRoutes(scope, deps)
+    ruleRoutes(scope, deps)
     buildRoutes(scope, deps)
     buildStreamRoutes(scope, deps, closing)
     deliveryRoutes(scope, deps)

@@ -71,7 +71,7 @@ const pull = (repository: string, to: string, creds: string[]) =>
     `docker://127.0.0.1:${port}/${repository}`,
     `oci:${to}:latest`,
   )
-const call = (path: string, token: string | null, init: RequestInit = {}) =>
+const call = (path: string, token: string | null, init: { method?: string; headers?: Record<string, string> } = {}) =>
   fetch(`http://127.0.0.1:${port}${path}`, {
     ...init,
     headers: {

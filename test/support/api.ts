@@ -18,6 +18,7 @@ export interface TestApi extends AsyncDisposable {
   readonly dataDir: string
   readonly redisUrl: string
   baseUrl: string
+  // oxlint-disable-next-line no-explicit-any -- tests look into answers freely
   call(method: InjectOptions['method'], path: string, body?: object): Promise<{ status: number; body: any }>
   listen(): Promise<number>
 }
