@@ -1,14 +1,4 @@
-import type { Config } from '#host/config'
-import type { Logger } from '#host/log'
 import type { Pod } from './kinds.ts'
-import type { ObjectStore } from './objects.ts'
-
-/** What every part of the cluster process is given. */
-export interface ClusterParts {
-  config: Config
-  objects: ObjectStore
-  log: Logger
-}
 
 export interface LogRequest {
   container: string
@@ -29,12 +19,6 @@ export interface PodLogs {
    * kind `not-found` where there is no such log (yet); the message is shown to the user.
    */
   read(pod: Pod, request: LogRequest, signal: AbortSignal): AsyncIterable<Uint8Array>
-}
-
-/** Addresses of the cluster's network: pods and Services of the one node. */
-export interface ClusterNetwork {
-  /** Such as `10.96.0.0/16`. */
-  serviceCidr: string
 }
 
 /** A running part; disposing stops it and what it started. */

@@ -45,12 +45,9 @@ export function membershipOf(pod: Pod, publishNotReady: boolean): Membership {
 async function syncService(objects: ObjectStore, key: string): Promise<void> {
   const { namespace, name } = splitKey(key)
   const service = objects.get('Service', namespace, name)
-  if (!service) {
-    if (objects.get('Endpoints', namespace, name)) await objects.delete({ kind: 'Endpoints', namespace, name })
-    return
-  }
+  // What a deleted Service owned is collected with it.
+  if (!service?.spec.selector || service.metadata.deletionTimestamp || service.spec.type === 'ExternalName') return
   const { selector } = service.spec
-  if (!selector || service.spec.type === 'ExternalName') return
   const pods = objects.list('Pod', namespace).filter(({ metadata }) => selectsAll(selector, metadata.labels))
   // The slice first: the proxy reads it.
   await put(objects, sliceOf(service, pods))

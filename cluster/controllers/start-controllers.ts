@@ -6,13 +6,11 @@ import { startEventExpiry } from './event-expiry.ts'
 import { startGarbageCollector } from './garbage-collector.ts'
 import { startNamespaceController } from './namespaces.ts'
 import { startReplicaSetController } from './replica-set.ts'
-import { startScheduler } from './scheduler.ts'
 
 /** Starts every controller; disposing stops them after the step they are at. */
 export async function startControllers(parts: ControllerParts & { objects: OpenObjects }): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack()
   stack.use(await startNamespaceController(parts))
-  stack.use(startScheduler(parts))
   stack.use(startEndpointsController(parts))
   stack.use(startReplicaSetController(parts))
   stack.use(startDeploymentController(parts))
