@@ -9,28 +9,13 @@ export interface GitOptions {
   remote?: GitRemote
 }
 
-/** Variables that simple-git holds back unless it is told that we set them ourselves. */
-const OURS = ['GIT_TERMINAL_PROMPT', 'GIT_ALLOW_PROTOCOL', 'GIT_CONFIG_COUNT', 'GIT_SSH_COMMAND'] as const
-
 /**
  * A git that asks nobody, runs no hook and reads no configuration of this machine. What a user named goes into its
  * arguments behind `--` only. Credentials travel in the environment, which only we can read, and to one origin.
  */
 export function openGit(options: GitOptions, signal: AbortSignal): SimpleGit {
   const settings = { 'core.hooksPath': '/dev/null', 'gc.auto': '0', ...credentialSettings(options.remote) }
-  const git = simpleGit({
-    baseDir: options.directory,
-    abort: signal,
-    allowEnvironment: [...OURS, ...settingNames(settings)],
-    // Each of these guards against values that come from a caller; here they are ours, as written below.
-    unsafe: {
-      allowUnsafeConfigEnvCount: true,
-      allowUnsafeConfigPaths: true,
-      allowUnsafeHooksPath: true,
-      allowUnsafeSshCommand: true,
-    },
-  })
-  return git.env({
+  const env = {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     LC_ALL: 'C.UTF-8',
     GIT_CONFIG_NOSYSTEM: '1',
@@ -39,7 +24,20 @@ export function openGit(options: GitOptions, signal: AbortSignal): SimpleGit {
     GIT_ALLOW_PROTOCOL: options.protocols.join(':'),
     GIT_SSH_COMMAND: 'ssh -oBatchMode=yes -oStrictHostKeyChecking=accept-new -oConnectTimeout=20',
     ...toEnvironment(settings),
+  }
+  const git = simpleGit({
+    baseDir: options.directory,
+    abort: signal,
+    allowEnvironment: Object.keys(env),
+    // Each of these guards against values that come from a caller; here they are ours, as written below.
+    unsafe: {
+      allowUnsafeConfigEnvCount: true,
+      allowUnsafeConfigPaths: true,
+      allowUnsafeHooksPath: true,
+      allowUnsafeSshCommand: true,
+    },
   })
+  return git.env(env)
 }
 
 function credentialSettings(remote: GitRemote | undefined): Record<string, string> {
@@ -56,8 +54,4 @@ function toEnvironment(settings: Record<string, string>): Record<string, string>
     [`GIT_CONFIG_VALUE_${index}`, value],
   ])
   return { GIT_CONFIG_COUNT: String(Object.keys(settings).length), ...Object.fromEntries(pairs) }
-}
-
-function settingNames(settings: Record<string, string>): string[] {
-  return Object.keys(toEnvironment(settings))
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { access, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { SimpleGit } from 'simple-git'
+import { GitPluginError, type SimpleGit } from 'simple-git'
 import { messageOf, SlipwayError } from '#domain/errors'
 import type { CommitSha, ProjectName } from '#domain/ids'
 import { RefName } from '#domain/push'
@@ -126,10 +126,14 @@ async function fetchCommit(
 }
 
 async function hasCommit(git: SimpleGit, commit: CommitSha): Promise<boolean> {
-  return git.raw(['cat-file', '-e', `${commit}^{commit}`]).then(
-    () => true,
-    () => false,
-  )
+  try {
+    await git.raw(['cat-file', '-e', `${commit}^{commit}`])
+    return true
+  } catch (error) {
+    // Whatever git itself says is a no; what kept git from being asked, or stopped it, is not.
+    if (error instanceof GitPluginError) throw error
+    return false
+  }
 }
 
 async function describeCommit(git: SimpleGit, commit: CommitSha): Promise<Pick<Source, 'message' | 'author'>> {
