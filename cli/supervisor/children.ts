@@ -72,7 +72,7 @@ export async function registryChild(config: Config): Promise<ChildSpec> {
 /** A room's own main.ts. What starts containers runs in a wrapper that takes them along when it dies. */
 export function roleChild(name: 'api' | 'worker' | 'cluster'): ChildSpec {
   const main = join(projectDir, name === 'worker' ? 'workers' : name, 'main.ts')
-  const command = [process.execPath, main] as const
+  const command = [process.execPath, '--disable-warning=ExperimentalWarning', main] as const
   const wrapped = name !== 'api'
   return { name, command: wrapped ? asCommand([...sandboxWrapper(), ...command]) : command, cwd: projectDir, wrapped }
 }

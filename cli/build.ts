@@ -1,0 +1,121 @@
+import { readFile, stat } from 'node:fs/promises'
+import { basename, isAbsolute, relative, resolve } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { Command } from 'commander'
+import {
+  type BuildRequest,
+  type BuiltImage,
+  build,
+  hostPlatform,
+  openDirectoryContext,
+  parsePlatform,
+} from '#buildkit-lite'
+import { messageOf, SlipwayError, SourceError } from '#domain/errors'
+import { addBuildFlags, type BuildFlags, readContexts, readHosts, readPairs, readSecrets } from './build-flags.ts'
+import { readNames, readOutputs, sendOutput, writeReports } from './build-outputs.ts'
+import type { CommandContext } from './command-context.ts'
+import { openEngine } from './engine.ts'
+import { EXIT, UsageError } from './exit-codes.ts'
+import { type Progress, SILENT } from './progress.ts'
+import { createPlainProgress } from './progress-plain.ts'
+import { createRawProgress } from './progress-rawjson.ts'
+
+/** The caches of what is built from the command line, apart from those of projects. */
+const CACHE_SCOPE = 'local'
+
+/** `slipway build`: the same engine as the workers', with no service running. */
+export function buildCommand(context: CommandContext): Command {
+  const command = new Command('build')
+    .description('build an image from a Dockerfile')
+    .argument('<context>', 'a directory')
+  return addBuildFlags(command).action(async (place: string, flags: BuildFlags) => {
+    process.exitCode = await runBuild(context, place, flags)
+  })
+}
+
+async function runBuild(context: CommandContext, place: string, flags: BuildFlags): Promise<number> {
+  const { signal } = context
+  const names = readNames(flags.tag)
+  const outputs = readOutputs(flags)
+  const config = context.config()
+  await using stack = new AsyncDisposableStack()
+  const request = await readRequest(place, flags, stack)
+  const progress = createProgress(flags)
+  try {
+    await using engine = await openEngine(config, context.createLog('error'))
+    const image = await build(request, { ...engine.tools, report: progress.show }, signal)
+    for (const output of outputs) await sendOutput(output, image, { engine, progress, names }, signal)
+    await writeReports(flags, image, names)
+    printResult(image, flags)
+    return EXIT.done
+  } catch (error) {
+    if (signal.aborted) {
+      process.stderr.write('interrupted\n')
+      return EXIT.interrupted
+    }
+    process.stderr.write(describeFailure(error))
+    return EXIT.failed
+  }
+}
+
+function createProgress({ quiet, progress: form }: BuildFlags): Progress {
+  if (quiet) return SILENT
+  const options = { form, output: process.stderr, now: () => Date.now() }
+  return form === 'rawjson' ? createRawProgress(options) : createPlainProgress(options)
+}
+
+/** What was asked for, read from the flags; what is opened for it is closed with `stack`. */
+async function readRequest(place: string, flags: BuildFlags, stack: AsyncDisposableStack): Promise<BuildRequest> {
+  if (place === '-') throw new UsageError('a context on standard input is not supported yet')
+  if (/^(?:https?|git|ssh):\/\/|^git@/.test(place)) throw new UsageError('a git context is not supported yet')
+  if (!(await stat(place).catch(() => null))?.isDirectory())
+    throw new UsageError(`build context ${place} is not a directory`)
+  const dockerfile = await findDockerfile(place, flags.file)
+  return {
+    context: stack.use(await openDirectoryContext(place, 'path' in dockerfile ? { dockerfile: dockerfile.path } : {})),
+    namedContexts: await readContexts(flags.buildContext, stack),
+    dockerfile,
+    target: flags.target ?? null,
+    buildArgs: readPairs('--build-arg', flags.buildArg),
+    labels: readPairs('--label', flags.label),
+    platform: readPlatform(flags.platform),
+    useCache: flags.cache,
+    pull: flags.pull,
+    network: flags.network,
+    extraHosts: readHosts(flags.addHost),
+    secrets: await readSecrets(flags.secret),
+    cacheScope: CACHE_SCOPE,
+  }
+}
+
+/** Relative to the working directory, as with `docker build`; it need not lie in the context. */
+async function findDockerfile(place: string, file: string | undefined): Promise<BuildRequest['dockerfile']> {
+  if (file === undefined) return { path: 'Dockerfile' }
+  if (file === '-') return { name: 'Dockerfile', text: await text(process.stdin) }
+  const inside = relative(resolve(place), resolve(file))
+  if (inside !== '' && !inside.startsWith('..') && !isAbsolute(inside)) return { path: inside }
+  const content = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new SlipwayError('dockerfile-invalid', `failed to read dockerfile ${file}: ${messageOf(error)}`)
+  })
+  return { name: basename(file), text: content }
+}
+
+function readPlatform(platform: string | undefined): BuildRequest['platform'] {
+  if (platform === undefined) return hostPlatform()
+  try {
+    return parsePlatform(platform, hostPlatform())
+  } catch (error) {
+    throw new UsageError(messageOf(error))
+  }
+}
+
+function printResult(image: BuiltImage, flags: BuildFlags): void {
+  if (flags.quiet) process.stdout.write(`${image.manifestDigest}\n`)
+  else process.stderr.write(`built ${image.manifestDigest}\n`)
+}
+
+/** The place in the Dockerfile, if there is one, and then what went wrong. */
+function describeFailure(error: unknown): string {
+  const excerpt = error instanceof SourceError ? `${error.excerpt}\n` : ''
+  return `${excerpt}ERROR: failed to build: ${messageOf(error)}\n`
+}

@@ -1,0 +1,55 @@
+import { access, constants, mkdir } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { type BuildTools, createSharedWork, openBlobStore, openFileStepCache, type Registry } from '#buildkit-lite'
+import { SlipwayError } from '#domain/errors'
+import type { Config } from '#host/config'
+import type { Logger } from '#host/log'
+import { openSandbox } from '#sandbox'
+import { openRegistry } from './registry-access.ts'
+
+/** The builder with its state below the data directory, without any service. */
+export interface Engine extends AsyncDisposable {
+  tools: Omit<BuildTools, 'report'>
+  registry: Registry
+}
+
+export async function openEngine(config: Config, log: Logger): Promise<Engine> {
+  await checkRights(config.dataDir)
+  const stateDir = join(config.dataDir, 'builder')
+  await mkdir(stateDir, { recursive: true, mode: 0o700 })
+  const registry = await openRegistry(config, homedir())
+  await using stack = new AsyncDisposableStack()
+  const owner = `cli-${process.pid}`
+  const sandbox = stack.use(await openSandbox({ dataDir: config.dataDir, owner, warmNetworks: 0 }, log))
+  const tools = {
+    containers: sandbox.containers,
+    snapshots: sandbox.snapshots,
+    networks: sandbox.networks,
+    blobs: await openBlobStore(join(config.dataDir, 'blobs')),
+    registry,
+    cache: await openFileStepCache(join(stateDir, 'cache')),
+    stateDir,
+    sharedWork: createSharedWork(),
+    limits: { stepMemoryBytes: config.stepMemoryBytes, stepPids: config.stepPids, stepCpus: null },
+    now: () => Date.now(),
+  }
+  const owned = stack.move()
+  return { tools, registry, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+/** One message instead of the first failed mount. */
+async function checkRights(dataDir: string): Promise<void> {
+  if (process.getuid?.() !== 0)
+    throw new SlipwayError(
+      'forbidden',
+      'Builds need root for mounts, cgroups and containers: run this as root or with sudo',
+    )
+  try {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    await access(dataDir, constants.W_OK)
+  } catch (error) {
+    const message = `SLIPWAY_DATA ${dataDir} cannot be written: ${String(error)}. Set SLIPWAY_DATA to a directory that can.`
+    throw new SlipwayError('forbidden', message, { cause: error })
+  }
+}

@@ -1,0 +1,43 @@
+import { Command, CommanderError } from 'commander'
+import { messageOf } from '#domain/errors'
+import { readConfig } from '#host/config'
+import { createLogger } from '#host/log'
+import { shutdownSignal } from '#host/shutdown'
+import { buildCommand } from './build.ts'
+import type { CommandContext } from './command-context.ts'
+import { EXIT, UsageError } from './exit-codes.ts'
+import { importCommand } from './import-command.ts'
+import { roleCommands } from './role-commands.ts'
+import { upCommand } from './up-command.ts'
+
+const context: CommandContext = {
+  config: () => readConfig(),
+  createLog: (level) => createLogger('slipway', level),
+  signal: shutdownSignal(createLogger('slipway', 'silent')),
+}
+
+const program = new Command('slipway')
+  .description('A git push becomes a running container.')
+  .showHelpAfterError('(--help lists what can be given)')
+  .exitOverride()
+const commands = [upCommand, buildCommand, importCommand].map((make) => make(context))
+for (const command of [...commands, ...roleCommands(context)])
+  program.addCommand(command.copyInheritedSettings(program))
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = exitCodeOf(error)
+}
+
+/** Says what went wrong in words, never in stack traces, and how the process ends. */
+function exitCodeOf(error: unknown): number {
+  // Commander has said what it had to say.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage
+  if (context.signal.aborted) {
+    process.stderr.write('interrupted\n')
+    return EXIT.interrupted
+  }
+  process.stderr.write(`ERROR: ${messageOf(error)}\n`)
+  return error instanceof UsageError ? EXIT.usage : EXIT.failed
+}
