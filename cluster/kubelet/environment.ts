@@ -1,8 +1,8 @@
 import { SlipwayError } from '#domain/errors'
 import type { ConfigMap, Labels, Pod, Secret, Service } from '../kinds.ts'
 import type { Container, EnvVar } from '../pod-kinds.ts'
+import { quantityValue } from '../server/quantity.ts'
 import { expandVariables } from './expansion.ts'
-import { parseQuantity } from './quantity.ts'
 
 /** Where a container's variables come from, besides its own spec. */
 export interface EnvironmentSources {
@@ -112,8 +112,8 @@ function resourceOf(
     cpu: sources.node.capacity.cpus,
     memory: sources.node.capacity.memoryBytes,
   }
-  const amount = given === undefined ? (whole[resource] ?? 0) : parseQuantity(given)
-  const divisor = parseQuantity(ref.divisor ?? '1') || 1
+  const amount = given === undefined ? (whole[resource] ?? 0) : quantityValue(given)
+  const divisor = quantityValue(ref.divisor ?? '1') || 1
   return String(Math.ceil(amount / divisor))
 }
 

@@ -3,8 +3,8 @@ import { SlipwayError } from '#domain/errors'
 import type { ContainerLimits, ContainerSpec } from '#sandbox'
 import type { Pod } from '../kinds.ts'
 import type { Container } from '../pod-kinds.ts'
+import { quantityValue } from '../server/quantity.ts'
 import { expandVariables } from './expansion.ts'
-import { parseQuantity } from './quantity.ts'
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 /** A fork bomb in one pod shall not take the node with it. */
@@ -84,8 +84,8 @@ function composeUser(
 function composeLimits(container: Container): ContainerLimits {
   const { memory, cpu } = container.resources?.limits ?? {}
   return {
-    memoryBytes: memory === undefined ? null : Math.ceil(parseQuantity(memory)),
-    cpus: cpu === undefined ? null : parseQuantity(cpu),
+    memoryBytes: memory === undefined ? null : Math.ceil(quantityValue(memory)),
+    cpus: cpu === undefined ? null : quantityValue(cpu),
     pids: DEFAULT_PIDS,
   }
 }

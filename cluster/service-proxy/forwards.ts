@@ -1,4 +1,5 @@
 import type { Container, EndpointSlice, Pod, Service, ServicePort } from '../kinds.ts'
+import { selectsAll } from '../selectors.ts'
 
 export interface Backend {
   ip: string
@@ -49,12 +50,10 @@ export function planForwards(objects: ServiceObjects, leaving: ReadonlySet<strin
 }
 
 function podsOf(service: Service, pods: readonly Pod[], leaving: ReadonlySet<string>): Pod[] {
-  const selector = Object.entries(service.spec.selector ?? {})
-  if (selector.length === 0) return []
   return pods.filter(
     (pod) =>
       pod.metadata.namespace === service.metadata.namespace &&
-      selector.every(([label, value]) => pod.metadata.labels?.[label] === value) &&
+      selectsAll(service.spec.selector, pod.metadata.labels) &&
       takesConnections(pod, service.spec.publishNotReadyAddresses ?? false) &&
       !leaving.has(pod.metadata.uid ?? ''),
   )

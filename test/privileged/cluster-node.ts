@@ -68,7 +68,12 @@ export async function startNode(owner: string): Promise<TestNode> {
   stack.defer(() => running.parts.disposeAsync())
   const owned = stack.move()
   return {
-    ...{ objects, sandbox, registry, dataDir, image, log },
+    objects,
+    sandbox,
+    registry,
+    dataDir,
+    image,
+    log,
     ...viewOf(objects, () => running.kubelet),
     kubelet: () => running.kubelet,
     restart: async () => {

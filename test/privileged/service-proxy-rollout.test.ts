@@ -57,19 +57,19 @@ async function ask(host: string, port: number, path = '/cgi-bin/who'): Promise<s
 function keepAsking(clients: number, host: string, port: number) {
   const seen = new Map<string, number>()
   const failures: string[] = []
-  let isOver = false
+  const over = new AbortController()
   const one = async () => {
-    while (!isOver)
+    while (!over.signal.aborted)
       try {
         const name = await ask(host, port)
         seen.set(name, (seen.get(name) ?? 0) + 1)
       } catch (error) {
-        failures.push(`${String(error)} ${String((error as Error).cause ?? '')}`)
+        failures.push(String(error))
       }
   }
   const all = Array.from({ length: clients }, one)
   return async () => {
-    isOver = true
+    over.abort()
     await Promise.all(all)
     return { seen, failures, count: [...seen.values()].reduce((sum, n) => sum + n, 0) }
   }
