@@ -59,10 +59,15 @@ export function resolveRunUser(user: string, accounts: Accounts): RunUser {
     throw new SlipwayError('step-failed', `unable to find user ${name}: no matching entries in passwd file`)
   const uid = account?.uid ?? (isNumber(name) ? Number(name) : 0)
   const home = account?.home ?? (uid === 0 ? '/root' : '/')
-  if (groupName) return { uid, gid: findGroup(groupName, accounts), additionalGids: [], home }
+  if (groupName) {
+    const gid = findGroup(groupName, accounts)
+    return { uid, gid, additionalGids: [gid], home }
+  }
   const memberOf = account ? (accounts.group ?? []).filter((group) => group.members.includes(account.name)) : []
-  const additionalGids = user === '' ? [] : [...new Set(memberOf.map((group) => group.gid))]
-  return { uid, gid: account?.gid ?? 0, additionalGids, home }
+  const gid = account?.gid ?? 0
+  // The primary group is among them, as in a login.
+  const additionalGids = user === '' ? [] : [...new Set([gid, ...memberOf.map((group) => group.gid)])]
+  return { uid, gid, additionalGids, home }
 }
 
 export interface Owner {

@@ -98,6 +98,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return Object.freeze(toConfig(parsed.data))
 }
 
+/** A variable that a user names on the command line, as in `--build-arg NAME` and `--secret env=NAME`. */
+export function environmentValue(name: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
+  return env[name]
+}
+
 function toConfig(env: z.infer<typeof Environment>): Config {
   const dataDir = env.SLIPWAY_DATA
   const baseUrl = (env.SLIPWAY_BASE_URL ?? `http://${env.SLIPWAY_HOST}:${env.SLIPWAY_PORT}`).replace(/\/+$/, '')
