@@ -1,6 +1,7 @@
 export { build, hostPlatform } from './build.ts'
 export { openDirectoryContext } from './context/directory-context.ts'
 export { openGitContext } from './context/git-context.ts'
+export { openTarContext } from './context/tar-context.ts'
 export type * from './contract.ts'
 export { exportDirectory, exportTar, fetchLayers } from './export-image.ts'
 export type { ImageConfig } from './image/config.ts'
