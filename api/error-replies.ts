@@ -34,7 +34,7 @@ export function kindOfStatus(status: number): ErrorKind {
 }
 
 export function replyToError(error: FastifyError | SlipwayError, request: FastifyRequest, reply: FastifyReply): void {
-  const { status, body } = describe(error)
+  const { status, body } = describeError(error)
   if (status >= 500) request.log.error({ err: error }, 'request failed')
   // What was not read of the request must not be taken for the next one.
   if (!request.raw.complete) reply.header('connection', 'close')
@@ -42,7 +42,8 @@ export function replyToError(error: FastifyError | SlipwayError, request: Fastif
   reply.code(status).type('application/json; charset=utf-8').serializer(JSON.stringify).send(body)
 }
 
-function describe(error: FastifyError | SlipwayError): { status: number; body: ErrorBody } {
+/** Status and words for an error; the words of our own faults stay in the log. */
+export function describeError(error: FastifyError | SlipwayError): { status: number; body: ErrorBody } {
   if (error instanceof SlipwayError) {
     const status = STATUS[error.kind] ?? 500
     return { status, body: errorBody(error.kind, status === 500 ? 'Internal error' : error.message) }

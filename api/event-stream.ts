@@ -50,7 +50,8 @@ async function writeFrames(out: PassThrough, options: EventStreamOptions, signal
       if (!out.write(encodeFrame(frame))) await once(out, 'drain', { signal })
     }
   } catch (error) {
-    if (!signal.aborted) out.write(encodeFrame({ event: 'error', data: { message: messageOf(error) } }))
+    // Not `error`: a browser's EventSource has an event of that name for its connection.
+    if (!signal.aborted) out.write(encodeFrame({ event: 'fault', data: { message: messageOf(error) } }))
   } finally {
     clearInterval(heartbeat)
     out.end()

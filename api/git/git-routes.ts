@@ -1,9 +1,10 @@
 import { join } from 'node:path'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { SlipwayError } from '#domain/errors'
 import { ProjectName } from '#domain/ids'
 import { type Caller, identify } from '../authenticate.ts'
 import type { ApiDeps } from '../deps.ts'
+import { describeError } from '../error-replies.ts'
 import { backendEnv } from './backend-env.ts'
 import { closed, GitBackends } from './git-backend.ts'
 import { writeHooks } from './hooks.ts'
@@ -30,6 +31,12 @@ const FAREWELL_MS = 2_000
 export async function gitRoutes(app: FastifyInstance, deps: ApiDeps): Promise<void> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+  // git shows its user what is plain text.
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const { status, body } = describeError(error)
+    if (status >= 500) request.log.error({ err: error }, 'git request failed')
+    return refuse(reply, { status, why: body.error.message })
+  })
   const closing = new AbortController()
   const scope: GitScope = {
     deps,

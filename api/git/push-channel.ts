@@ -17,6 +17,9 @@ export interface ExpectedPush extends Disposable {
   readonly id: string
 }
 
+/** A thousand refs take about 150 KB. */
+const MAX_UPDATES_BYTES = 16 * 1024 * 1024
+
 interface Expected {
   project: ProjectName
   pusher: string
@@ -81,7 +84,7 @@ export class PushChannel implements AsyncDisposable {
       return
     }
     try {
-      const updates = readUpdates((await readBody(request)).toString('utf8'))
+      const updates = readUpdates((await readBody(request, MAX_UPDATES_BYTES)).toString('utf8'))
       await this.#tell(response, { ...expected, updates }, mode === 'wait')
     } catch (error) {
       this.#deps.log.error({ err: error, project: expected.project }, 'push could not be handled')

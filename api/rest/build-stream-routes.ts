@@ -88,7 +88,7 @@ function lastEventId(value: string | string[] | undefined): string | null {
 
 async function* eventsOf(store: Store, id: BuildId, afterId: string | null, signal: AbortSignal) {
   for await (const stored of store.builds.events(id, afterId, signal))
-    yield { id: stored.id, event: 'message', data: stored.event } satisfies EventFrame
+    yield { id: stored.id, event: stored.event.kind, data: stored.event } satisfies EventFrame
   if (!signal.aborted) yield { event: 'eof', data: {} } satisfies EventFrame
 }
 

@@ -12,6 +12,7 @@ import { workerRoutes } from './worker-routes.ts'
 
 /** `/api/v1`: everything but opening a session is for the admin. */
 export async function restRoutes(app: FastifyInstance, deps: ApiDeps, closing: AbortSignal): Promise<void> {
+  acceptEmptyJson(app)
   await app.register(async (scope) => sessionRoutes(scope, deps))
   await app.register(async (scope) => {
     scope.addHook('onRequest', async (request) => void (await requireAdmin(deps.store.tokens, request)))
@@ -22,5 +23,15 @@ export async function restRoutes(app: FastifyInstance, deps: ApiDeps, closing: A
     deliveryRoutes(scope, deps)
     rolloutRoutes(scope, deps, closing)
     workerRoutes(scope, deps)
+  })
+}
+
+/** Clients that name a type for every request also name it where there is nothing to send. */
+function acceptEmptyJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeContentTypeParser('application/json')
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined)
+    else void parse(request, String(body), done)
   })
 }

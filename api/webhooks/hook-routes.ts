@@ -4,7 +4,7 @@ import { ProjectName } from '#domain/ids'
 import { buildUrl } from '../builds/build-url.ts'
 import type { ApiDeps } from '../deps.ts'
 import { errorBody, kindOfStatus } from '../error-replies.ts'
-import { readBody } from './read-body.ts'
+import { BodyReader } from './read-body.ts'
 import { type ReceivedHook, receiveWebhook } from './receive-webhook.ts'
 
 /** Forged requests from one sender to one hook are refused beyond this, before their body is read. */
@@ -12,6 +12,7 @@ const MAX_PER_SECOND = 100
 
 /** `POST /hooks/NS/NAME`. Bodies are kept raw: the signature is over bytes. */
 export async function hookRoutes(app: FastifyInstance, deps: ApiDeps): Promise<void> {
+  const bodies = new BodyReader()
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
   app.post<{ Params: { ns: string; name: string } }>(
@@ -28,7 +29,7 @@ export async function hookRoutes(app: FastifyInstance, deps: ApiDeps): Promise<v
     async (request, reply) => {
       const project = ProjectName.safeParse(`${request.params.ns}/${request.params.name}`)
       if (!project.success) throw new SlipwayError('not-found', 'There is no such project')
-      const body = await readBody(request.raw)
+      const body = await bodies.read(request.raw)
       return answer(deps, reply, await receiveWebhook(deps, { project: project.data, headers: request.headers, body }))
     },
   )

@@ -1,6 +1,6 @@
-import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises'
+import { access, mkdir, mkdtempDisposable, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { BuildEvent } from '#domain/build-event'
@@ -109,6 +109,48 @@ test('a first push makes the project and its build, and shows the log', async ()
   expect(await readFile(join(clone.path, 'Dockerfile'), 'utf8')).toBe('FROM scratch\n')
 })
 
+test('the log reaches the pusher while the build runs', async () => {
+  await using copy = await workingCopy()
+  const reported = reportBuild('check/live', succeeding.slice(0, 3))
+  const push = spawn('git', ['-C', copy.path, 'push', url('check/live'), 'main'], { env })
+  let said = ''
+  for await (const chunk of push.stderr!.iterator({ destroyOnReturn: false })) {
+    said += String(chunk)
+    if (said.includes('hello red')) break
+  }
+  push.stderr!.resume()
+  await reported
+  const [build] = await builds('check/live')
+  expect(build.status).toBe('running')
+  expect(push.exitCode).toBeNull()
+  await api.store.builds.cancel(build.id, 'enough', Date.now())
+  push.kill('SIGKILL')
+})
+
+test('a server that stops lets the pusher go, and the build on', async () => {
+  await using other = await startApi()
+  const otherPort = await other.listen()
+  await using copy = await workingCopy()
+  const to = `http://check:${ADMIN_TOKEN}@127.0.0.1:${otherPort}/git/check/stop.git`
+  const push = spawn('git', ['-C', copy.path, 'push', to, 'main'], { env })
+  let said = ''
+  push.stderr!.on('data', (chunk) => (said += String(chunk)))
+  await expect.poll(() => said, { timeout: 5000 }).toContain('queued')
+  const ended = exited(push)
+  await other.app.close()
+  expect(await ended).toEqual({ code: 0, signal: null })
+  expect(said).toMatch(/goes on: http/)
+  expect((await other.store.builds.queued()).map(({ project }) => project)).toEqual(['check/stop'])
+})
+
+test('a project whose source is elsewhere takes no pushes, and says where', async () => {
+  await api.call('POST', '/api/v1/projects', { name: 'check/mirror', repository: 'https://git.example/a/b.git' })
+  await using copy = await workingCopy()
+  await expect(git(copy.path, 'push', url('check/mirror'), 'main')).rejects.toThrow(
+    /https:\/\/git\.example\/a\/b\.git: push there/,
+  )
+})
+
 test('nowait returns at once', async () => {
   await using copy = await workingCopy()
   const { stderr } = await git(copy.path, 'push', '-o', 'nowait', url('check/quick'), 'main')
@@ -155,7 +197,21 @@ test('a large push arrives whole', async () => {
   expect(await readFile(join(clone.path, 'big'))).toEqual(await readFile(join(copy.path, 'big')))
 })
 
-test('a hook that a repository brings never runs, and a broken object is refused', async () => {
+test('only our own hooks run', async () => {
+  await using copy = await workingCopy()
+  await git(copy.path, 'push', '-o', 'nowait', url('check/hooked'), 'main')
+  const marker = join(copy.path, 'marker')
+  for (const hook of ['pre-receive', 'update', 'post-receive', 'post-update']) {
+    const path = join(api.dataDir, 'git', 'repos', 'check', 'hooked.git', 'hooks', hook)
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, `#!/bin/sh\ntouch ${marker}\n`, { mode: 0o755 })
+  }
+  const { stderr } = await git(copy.path, 'push', '-o', 'nowait', url('check/hooked'), 'main:refs/heads/side')
+  expect(stderr).toMatch(/refs\/heads\/side: no build/)
+  await expect(access(marker)).rejects.toThrow(/ENOENT/)
+})
+
+test('a broken object is refused', async () => {
   await using copy = await workingCopy()
   const broken = 'tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor nobody\n\nx\n'
   const child = spawn('git', ['-C', copy.path, 'hash-object', '-t', 'commit', '-w', '--literally', '--stdin'], {

@@ -160,7 +160,7 @@ test('events are told live, and resumed where a reader stopped', async () => {
   const path = `/api/v1/builds/${build.id}/events`
   const live = frames(await get(path))
   const first = (await live.next()).value!
-  expect(first).toMatchObject({ event: 'message', data: { kind: 'queued' } })
+  expect(first).toMatchObject({ event: 'queued', data: { kind: 'queued' } })
   const worker = await claimed(build.id)
   expect((await live.next()).value!.data).toMatchObject({ kind: 'started' })
   await worker.append(log(1, 'one\n'))

@@ -171,6 +171,35 @@ test('a body beyond the limit is cut off', async () => {
   expect(response.statusCode).toBe(413)
 })
 
+test('many large bodies without a length are cut off', async () => {
+  await using other = await startApi()
+  const port = await other.listen()
+  const before = process.memoryUsage().rss
+  const post = async () => {
+    const chunk = new Uint8Array(64 * 1024)
+    const body = ReadableStream.from(
+      (function* () {
+        for (let i = 0; i < 480; i++) yield chunk
+      })(),
+    )
+    const init = {
+      method: 'POST',
+      body,
+      duplex: 'half',
+      headers: { 'content-type': 'application/json' },
+    } as RequestInit
+    // The server may answer and close before all is sent, which a client sees as either.
+    return fetch(`http://127.0.0.1:${port}/hooks/acme/web`, init).then(
+      (response) => response.status,
+      () => 413,
+    )
+  }
+  const statuses = await Promise.all(Array.from({ length: 50 }, post))
+  expect(new Set(statuses)).toEqual(new Set([413]))
+  expect(process.memoryUsage().rss - before).toBeLessThan(200 * 1024 * 1024)
+  expect((await other.call('GET', '/healthz')).status).toBe(200)
+})
+
 test('a stored delivery holds no secret', async () => {
   const push = githubPush({ hook: { config: { secret: SECRET } }, token: 'other' })
   const headers = { authorization: 'Bearer hidden', cookie: 'a=hidden' }
