@@ -43,7 +43,7 @@ async function runBuild(context: CommandContext, place: string, flags: BuildFlag
   const progress = createProgress(flags)
   try {
     await using engine = await openEngine(config, context.createLog('error'))
-    const image = await build(request, { ...engine.tools, report: progress.show }, signal)
+    const image = await build(request, { ...engine.tools, report: (event) => progress.show(event) }, signal)
     for (const output of outputs) await sendOutput(output, image, { engine, progress, names }, signal)
     await writeReports(flags, image, names)
     printResult(image, flags)

@@ -1,11 +1,9 @@
-import { join } from 'node:path'
 import { SlipwayError } from '#domain/errors'
 import type { SnapshotKey } from '#sandbox'
 import type { RunMount } from '../plan/plan.ts'
 import {
   cleanPath,
   type InnerPath,
-  nameOf,
   onDisk,
   resolveBeneath,
   resolveIn,
@@ -14,7 +12,7 @@ import {
   toText,
 } from './beneath.ts'
 import { copyContents, copyLeaf } from './copy-entry.ts'
-import { type CopyTask, createPause } from './copy-task.ts'
+import { type CopyTask, createPause, makeDirectories } from './copy-task.ts'
 import { digestFiles } from './file-digests.ts'
 import { NO_EXCLUSION } from './file-tree.ts'
 import { materialise } from './layer-files.ts'
@@ -24,6 +22,8 @@ import { MissingSourceError, selectSource } from './select-sources.ts'
 import { digestOf } from './step-key.ts'
 import type { StepScope } from './step-scope.ts'
 
+/** Not the root itself, where a writable snapshot also has the mount points of containers. */
+const PLACE = '/context'
 const PLAIN = { parents: false, exclusion: NO_EXCLUSION }
 
 type BindMount = Extract<RunMount, { kind: 'bind' }>
@@ -84,7 +84,7 @@ export async function snapshotContext(
     [selected],
     signal,
   )
-  const key = digestOf(['context', digests])
+  const key = digestOf(['context in a directory', digests])
   const isDirectory = selected.entry.kind === 'directory'
   await tools.sharedWork.share(
     `snapshot ${key}`,
@@ -93,13 +93,13 @@ export async function snapshotContext(
       await using opened = await origin.open(signal)
       await using snapshot = await tools.snapshots.prepare(null)
       const task = contextTask(scope, await snapshot.mount(), opened, signal)
-      if (isDirectory) await copyContents(task, real, '/')
-      else await copyLeaf(task, selected, `/${nameOf(real)}`)
+      if (isDirectory) await copyContents(task, real, makeDirectories(task, PLACE))
+      else await copyLeaf(task, selected, PLACE)
       await snapshot.commit(key)
     },
     signal,
   )
-  return { key, path: isDirectory ? '/' : join('/', nameOf(real)) }
+  return { key, path: PLACE }
 }
 
 function contextTask(scope: StepScope, root: string, opened: OpenOrigin, signal: AbortSignal): CopyTask {
