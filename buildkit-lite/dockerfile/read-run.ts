@@ -26,12 +26,16 @@ function readNetwork(mode: string | null): RunInstruction['network'] {
   throw new SyntaxFault(`invalid network mode "${mode}"`)
 }
 
+const EXPANDED_FROM = "'from' doesn't support variable expansion, define alias stage instead"
+
 /** One `--mount`'s fields: comma-separated, with CSV's double quotes. */
 function readMountOptions(text: string): MountOption[] {
   return splitCsv(text).map((field) => {
     const equals = field.indexOf('=')
     const key = (equals < 0 ? field : field.slice(0, equals)).toLowerCase()
-    return { key, value: equals < 0 ? null : field.slice(equals + 1) }
+    const value = equals < 0 ? null : field.slice(equals + 1)
+    if (key === 'from' && value?.includes('$')) throw new SyntaxFault(EXPANDED_FROM)
+    return { key, value }
   })
 }
 

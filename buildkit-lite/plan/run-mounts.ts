@@ -76,9 +76,6 @@ function readFields(turn: Turn, options: readonly MountOption[]): Fields {
     if (value === null && !BOOLEAN.includes(key)) {
       throw new SyntaxFault(`invalid field '${written}' must be a key=value pair`)
     }
-    if (key === 'from' && value?.includes('$')) {
-      throw new SyntaxFault("'from' doesn't support variable expansion, define alias stage instead")
-    }
     const expanded = key === 'from' ? (value ?? '') : turn.expander.word(value ?? 'true')
     if (key === 'type' && !TYPES.includes(expanded.toLowerCase())) {
       throw new SyntaxFault(`unsupported mount type "${expanded}"${suggest(expanded, TYPES)}`)
