@@ -1,3 +1,4 @@
+export { checkHost, type HostCheck } from './check-host.ts'
 export type * from './contract.ts'
 export { openSandbox } from './open-sandbox.ts'
 export { ProgramError } from './runc/runc-log.ts'

@@ -16,7 +16,7 @@ import { SlipwayError } from '#domain/errors'
 import type { Sys } from '#host/sys'
 
 /** A dying process may still hold its lock for a moment after its supervisor has seen it go. */
-const LOCK_PATIENCE_MS = 5_000
+const LOCK_PATIENCE_MS = 2_000
 
 /** What one owner calls its own on this host. Everything is named so that a successor finds it. */
 export interface Scope {

@@ -1,7 +1,8 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, constants, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { SlipwayError } from '#domain/errors'
 import type { Sys } from '#host/sys'
+import type { NetworkNames } from './leftovers.ts'
 
 /** All owners on a host, of whatever data directory, agree here on who uses which addresses. */
 const LOCK_DIR = '/run/slipway/addresses'
@@ -20,8 +21,10 @@ const BLOCK_ADDRESSES = 1024
 
 export type NetworkKind = 'build' | 'pod'
 
-/** The addresses of one owner, until disposed. */
+/** The addresses of one owner, until disposed. Its lock file names the owner for as long as it has interfaces. */
 export interface AddressBlock extends Disposable {
+  /** Of an owner that died with these addresses, or null. */
+  readonly previous: NetworkNames | null
   /** Subnet of all owners' pods. */
   readonly podNetwork: string
   /** The lowest free address of a kind, with the number that interface names carry. */
@@ -36,14 +39,14 @@ export interface Subnet {
 }
 
 /** Claims a block that collides with none of the host's routes. */
-export function claimAddresses(sys: Sys, hostRoutes: readonly Subnet[]): AddressBlock {
+export function claimAddresses(sys: Sys, hostRoutes: readonly Subnet[], names: NetworkNames): AddressBlock {
   mkdirSync(LOCK_DIR, { recursive: true, mode: 0o755 })
   for (const [builds, pods] of CANDIDATES) {
     const networks = [builds, pods].map((octet) => parseSubnet(`10.${octet}.0.0/16`))
     if (hostRoutes.some((route) => networks.some((network) => overlap(route, network)))) continue
     for (let block = 0; block < BLOCKS; block++) {
-      const fd = openSync(join(LOCK_DIR, `10.${builds}-${block}`), 'a', 0o600)
-      if (sys.tryLock(fd, 'exclusive')) return blockOf({ build: builds, pod: pods }, block, fd)
+      const fd = openSync(join(LOCK_DIR, `10.${builds}-${block}`), constants.O_RDWR | constants.O_CREAT, 0o600)
+      if (sys.tryLock(fd, 'exclusive')) return blockOf({ build: builds, pod: pods }, block, takeOver(fd, names))
       closeSync(fd)
     }
   }
@@ -53,10 +56,22 @@ export function claimAddresses(sys: Sys, hostRoutes: readonly Subnet[]): Address
   )
 }
 
-function blockOf(octets: Record<NetworkKind, number>, block: number, fd: number): AddressBlock {
+function takeOver(fd: number, names: NetworkNames): { fd: number; previous: NetworkNames | null } {
+  const [linkPrefix = '', nftTable] = readFileSync(fd, 'utf8').split(' ')
+  ftruncateSync(fd)
+  writeSync(fd, `${names.linkPrefix} ${names.nftTable}`, 0)
+  return { fd, previous: nftTable === undefined ? null : { linkPrefix, nftTable } }
+}
+
+function blockOf(
+  octets: Record<NetworkKind, number>,
+  block: number,
+  { fd, previous }: ReturnType<typeof takeOver>,
+): AddressBlock {
   const used: Record<NetworkKind, Set<number>> = { build: new Set(), pod: new Set() }
   let open = true
   return {
+    previous,
     podNetwork: `10.${octets.pod}.0.0/16`,
     take(kind) {
       // The first and last address of a subnet have meanings of old.
@@ -70,8 +85,10 @@ function blockOf(octets: Record<NetworkKind, number>, block: number, fd: number)
     },
     release: (kind, index) => void used[kind].delete(index),
     [Symbol.dispose]() {
-      if (open) closeSync(fd)
+      if (!open) return
       open = false
+      ftruncateSync(fd)
+      closeSync(fd)
     },
   }
 }

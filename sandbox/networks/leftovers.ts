@@ -1,10 +1,15 @@
 import { z } from 'zod'
 import { run } from '#host/exec'
-import type { Scope } from '../scope.ts'
 import { removalText } from './ruleset.ts'
 
+/** What an owner calls its interfaces and its table. */
+export interface NetworkNames {
+  readonly linkPrefix: string
+  readonly nftTable: string
+}
+
 /** Removes the interfaces and the table of an owner, found by their names. */
-export async function removeNetworkOf(scope: Scope): Promise<void> {
+export async function removeNetworkOf(scope: NetworkNames): Promise<void> {
   const { stdout } = await run('ip', ['-j', 'link', 'show'])
   const links = z.array(z.object({ ifname: z.string().optional() })).parse(JSON.parse(stdout.toString() || '[]'))
   const ours = links.flatMap(({ ifname }) => (ifname?.startsWith(scope.linkPrefix) ? [ifname] : []))

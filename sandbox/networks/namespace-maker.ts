@@ -5,6 +5,7 @@ import type { Resolver } from '../runc/name-files.ts'
 import type { Scope } from '../scope.ts'
 import { claimAddresses, type NetworkKind } from './addresses.ts'
 import { enableForwarding, readHostNetwork, warnOfForeignDrops } from './host-network.ts'
+import { removeNetworkOf } from './leftovers.ts'
 import { createNamespace, type NamespaceSettings, type PinnedNamespace, removeNamespaces } from './namespace.ts'
 import { removalText, rulesetText } from './ruleset.ts'
 
@@ -67,8 +68,10 @@ export function openMaker(settings: NetworksSettings): NamespaceMaker {
 /** What every namespace stands on: addresses, rules, forwarding. */
 async function layGround({ scope, resolver, sys, log }: NetworksSettings): Promise<NamespaceSettings> {
   const host = await readHostNetwork()
-  const addresses = claimAddresses(sys, host.routes)
+  const addresses = claimAddresses(sys, host.routes, scope)
   try {
+    // Also of other data directories, which no reaper of ours looks at.
+    if (addresses.previous) await removeNetworkOf(addresses.previous)
     const ruleset = rulesetText({
       table: scope.nftTable,
       linkPrefix: scope.linkPrefix,

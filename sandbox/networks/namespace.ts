@@ -50,7 +50,8 @@ async function connect({ link, path, address }: PinnedNamespace, mtu: number): P
     `link set dev ${link} addrgenmode none`,
     `addr add ${GATEWAY}/32 dev ${link}`,
     `link set dev ${link} up`,
-    `route add ${address}/32 dev ${link}`,
+    // A dead owner of another data directory may have left one.
+    `route replace ${address}/32 dev ${link}`,
   ]
   const inside = [
     'link set dev lo up',

@@ -59,6 +59,7 @@ table inet ${table} {
     oifname ${build} ct state established,related accept
     oifname ${build} goto refuse
     oifname ${pod} ct state established,related accept
+    oifname ${pod} iifname != "slip*" ct status dnat accept comment "to a published port"
     oifname ${pod} iifname != "slip*" goto refuse
     iifname ${pod} ${fitPackets}
     iifname != ${build} accept

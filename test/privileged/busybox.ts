@@ -13,6 +13,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { ContainerSpec, Sandbox, SnapshotKey } from '#sandbox'
+import { scopeOf } from '../../sandbox/scope.ts'
 
 const TOOLS = [
   'sh',
@@ -100,24 +101,23 @@ export async function runOn(sandbox: Sandbox, base: SnapshotKey, script: string,
 
 const lines = (file: string, ...args: string[]) => execFileSync(file, args, { encoding: 'utf8' }).split('\n')
 
-/** What the host has that carries our name or lies below the data directory. */
-export function hostTraces(dataDir: string) {
-  const controllers = readdirSync('/sys/fs/cgroup').map((name) => join('/sys/fs/cgroup', name, 'slipway'))
-  const groups = [...controllers, '/sys/fs/cgroup/slipway'].filter((path) => existsSync(path))
+/** What the host has that carries an owner's name or lies below its data directory. Others may be at work beside us. */
+export function hostTraces(dataDir: string, ...owners: string[]) {
+  const scopes = owners.map((owner) => scopeOf(dataDir, owner))
+  const controllers = readdirSync('/sys/fs/cgroup').map((name) => join('/sys/fs/cgroup', name))
+  const groups = ['/sys/fs/cgroup', ...controllers].flatMap((root) => scopes.map(({ cgroup }) => join(root, cgroup)))
+  const namesAny = (names: string[]) => (line: string) => names.some((name) => line.includes(name))
+  const below = (dir: string) => (existsSync(join(dataDir, dir)) ? readdirSync(join(dataDir, dir)) : [])
   return {
     mounts: readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
-      .filter((line) => line.includes(dataDir)),
-    cgroups: groups
-      .flatMap((path) => readdirSync(path, { withFileTypes: true }))
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name)
-      .filter((name) => name.startsWith('test')),
-    links: lines('ip', '-o', 'link').filter((line) => line.includes(': slip')),
-    namespaces: lines('ip', 'netns', 'list').filter((line) => line.includes('slip')),
-    tables: lines('nft', 'list', 'tables').filter((line) => line.includes('slip_')),
-    files: existsSync(join(dataDir, 'sandbox')) ? readdirSync(join(dataDir, 'sandbox')) : [],
-    active: existsSync(join(dataDir, 'snapshots/active')) ? readdirSync(join(dataDir, 'snapshots/active')) : [],
+      .filter(namesAny([dataDir])),
+    cgroups: groups.filter((path) => existsSync(path)),
+    links: lines('ip', '-o', 'link').filter(namesAny(scopes.map(({ linkPrefix }) => linkPrefix))),
+    namespaces: lines('ip', 'netns', 'list').filter(namesAny(scopes.map(({ linkPrefix }) => linkPrefix))),
+    tables: lines('nft', 'list', 'tables').filter(namesAny(scopes.map(({ nftTable }) => nftTable))),
+    files: below('sandbox'),
+    active: below('snapshots/active'),
   }
 }
 

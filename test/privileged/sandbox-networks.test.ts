@@ -42,15 +42,17 @@ async function listen() {
 
 test('a build resolves names and reaches the internet', async () => {
   const { address } = await lookup(MIRROR, { family: 4 })
+  const request = `HEAD /debian/dists/stable/InRelease HTTP/1.1\\r\\nHost: ${MIRROR}\\r\\nConnection: close\\r\\n\\r\\n`
   await using network = await sandbox.networks.acquireEgress(never)
   const { stdout, stderr } = await runOn(
     sandbox,
     base,
-    `nslookup ${MIRROR}; wget -q -O - -T 10 --header 'Host: ${MIRROR}' http://${address}/debian/dists/stable/InRelease | head -c 34`,
+    `nslookup ${MIRROR}; nc -w 10 ${address} 80 -e sh -c 'printf "${request}"; head -n 1 >&2'`,
     { network },
   )
-  expect(stdout + stderr).toContain(`Address: ${address}`)
-  expect(stdout).toContain('-----BEGIN PGP SIGNED MESSAGE-----')
+  expect(stdout).toContain(`Address: ${address}`)
+  // Its own half of the connection stays open, or some servers do not answer.
+  expect(stderr).toMatch(/^HTTP\/1.1 [23]\d\d /)
 })
 
 test('a build reaches neither the host nor private addresses, and is told so at once', async () => {
@@ -136,12 +138,12 @@ test('disposing removes all of it', async () => {
     createLogger('test', 'warn'),
   )
   const taken = await owned.networks.createPod(never)
-  const before = hostTraces(data.path)
+  const before = hostTraces(data.path, 'test-gone', 'test-networks')
   expect(before.links.length).toBeGreaterThan(0)
   await owned[Symbol.asyncDispose]()
   await taken[Symbol.asyncDispose]()
   await sandbox[Symbol.asyncDispose]()
-  const after = hostTraces(data.path)
+  const after = hostTraces(data.path, 'test-gone', 'test-networks')
   expect(after).toEqual(noTraces)
 })
 

@@ -1,0 +1,18 @@
+import { expect, test } from 'vitest'
+import { startError } from '../../../sandbox/runc/runc-log.ts'
+
+const wrap = (message: string) => `runc run failed: unable to start container process: ${message}: unknown`
+
+test.for([
+  [wrap('exec: "nope": executable file not found in $PATH'), 'step-failed', 127],
+  [wrap('exec: "/a/b": stat /a/b: no such file or directory'), 'step-failed', 127],
+  [wrap('exec: "/etc": permission denied'), 'step-failed', 126],
+  [wrap('exec: "/etc": is a directory'), 'step-failed', 126],
+  [wrap('error during container init: error mounting "x" to rootfs: no such file or directory'), 'internal', undefined],
+  [null, 'internal', undefined],
+] as const)('%s', ([message, kind, exitCode]) => {
+  const error = startError('prog', message)
+  expect(error).toMatchObject({ kind, ...(exitCode === undefined ? {} : { exitCode }) })
+  expect(error.message).toContain('"prog"')
+  expect(error.message).not.toMatch(/runc run failed|: unknown$/)
+})
