@@ -28,6 +28,8 @@ export function openGit(options: GitOptions, signal: AbortSignal): SimpleGit {
   const git = simpleGit({
     baseDir: options.directory,
     abort: signal,
+    // By default it waits 50 ms more for output after a command that prints nothing.
+    completion: { onClose: true, onExit: false },
     allowEnvironment: Object.keys(env),
     // Each of these guards against values that come from a caller; here they are ours, as written below.
     unsafe: {

@@ -48,7 +48,7 @@ export function openGitMirrors(dir: string): GitMirrors {
     async fetch(request, signal) {
       if (request.repository === null) return readPushed(join(dir, 'repos', `${request.project}.git`), request, signal)
       const remote = parseGitUrl(request.repository)
-      const mirrorDir = join(mirrorsDir, `${createHash('sha256').update(remote.url).digest('hex').slice(0, 32)}.git`)
+      const mirrorDir = join(mirrorsDir, mirrorName(request.project, remote))
       return inTurn(mirrorDir, () => fetchMirror(mirrorDir, remote, request, signal))
     },
     async removeUnused(olderThanMs) {
@@ -62,13 +62,20 @@ export function openGitMirrors(dir: string): GitMirrors {
   }
 }
 
+/** A project's own: what one project's credentials fetched is not for another one that names the same URL. */
+function mirrorName(project: ProjectName, remote: GitRemote): string {
+  return `${createHash('sha256').update(`${project} ${remote.url}`).digest('hex').slice(0, 32)}.git`
+}
+
 async function readPushed(repositoryDir: string, request: SourceRequest, signal: AbortSignal): Promise<Source> {
   await access(repositoryDir).catch((cause: unknown) => {
     throw new SlipwayError('source-unavailable', `Nothing was pushed to ${request.project} yet`, { cause })
   })
   const git = openGit({ directory: repositoryDir, protocols: [] }, signal)
-  if (!(await hasCommit(git, request.commit))) throw missingCommit(request)
-  return { repositoryDir, ...(await describeCommit(git, request.commit)) }
+  const commit = await readCommit(git, request.commit)
+  signal.throwIfAborted()
+  if (!commit) throw missingCommit(request)
+  return { repositoryDir, ...commit }
 }
 
 async function fetchMirror(
@@ -79,10 +86,10 @@ async function fetchMirror(
 ): Promise<Source> {
   await createMirror(mirrorDir, signal)
   const git = openGit({ directory: mirrorDir, protocols: ['https', 'http', 'ssh'], remote }, signal)
-  if (!(await hasCommit(git, request.commit))) await fetchCommit(git, remote, request, signal)
+  const commit = (await readCommit(git, request.commit)) ?? (await fetchCommit(git, remote, request, signal))
   const nowS = Date.now() / 1000
   await utimes(mirrorDir, nowS, nowS)
-  return { repositoryDir: mirrorDir, ...(await describeCommit(git, request.commit)) }
+  return { repositoryDir: mirrorDir, ...commit }
 }
 
 async function createMirror(mirrorDir: string, signal: AbortSignal): Promise<void> {
@@ -94,7 +101,7 @@ async function createMirror(mirrorDir: string, signal: AbortSignal): Promise<voi
   const fresh = `${mirrorDir}.new`
   await rm(fresh, { recursive: true, force: true })
   await mkdir(fresh, { recursive: true })
-  await openGit({ directory: fresh, protocols: [] }, signal).raw(['init', '--bare', '--quiet', '--template='])
+  await openGit({ directory: fresh, protocols: [] }, signal).raw(['init', '--bare', '--quiet'])
   await rename(fresh, mirrorDir)
 }
 
@@ -104,42 +111,43 @@ async function fetchCommit(
   remote: GitRemote,
   request: SourceRequest,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Pick<Source, 'message' | 'author'>> {
   const ref = RefName.safeParse(request.ref).data
+  const isShallow = (await git.raw(['rev-parse', '--is-shallow-repository'])).trim() === 'true'
+  const whole = isShallow ? ['--unshallow'] : []
   const tries = [
-    ...(ref ? [['--depth=1', remote.url, `+${ref}:${ref}`]] : []),
-    ['--depth=1', remote.url, request.commit],
-    ...(ref ? [['--depth=2147483647', remote.url, `+${ref}:${ref}`]] : []),
+    ...(ref ? [{ depth: ['--depth=1'], wanted: `+${ref}:${ref}` }] : []),
+    { depth: ['--depth=1'], wanted: request.commit },
+    ...(ref ? [{ depth: whole, wanted: `+${ref}:${ref}` }] : []),
   ]
+  const options = ['--quiet', '--no-tags', '--force', '--no-write-fetch-head']
   let failure: unknown = null
-  for (const [depth = '', ...positionals] of tries) {
+  for (const { depth, wanted } of tries) {
     try {
-      await git.raw(['fetch', '--quiet', '--no-tags', '--force', '--no-write-fetch-head', depth, '--', ...positionals])
+      await git.raw(['fetch', ...options, ...depth, '--', remote.url, wanted])
       failure = null
     } catch (error) {
       signal.throwIfAborted()
       failure ??= error
     }
-    if (await hasCommit(git, request.commit)) return
+    const commit = await readCommit(git, request.commit)
+    if (commit) return commit
+    signal.throwIfAborted()
   }
   throw failure === null ? missingCommit(request) : unreachable(remote, failure)
 }
 
-async function hasCommit(git: SimpleGit, commit: CommitSha): Promise<boolean> {
+/** Who wrote what; null where the commit is not there. */
+async function readCommit(git: SimpleGit, commit: CommitSha): Promise<Pick<Source, 'message' | 'author'> | null> {
   try {
-    await git.raw(['cat-file', '-e', `${commit}^{commit}`])
-    return true
+    const text = await git.raw(['show', '--no-patch', '--format=%an%x00%s', `${commit}^{commit}`])
+    const [author = '', message = ''] = text.trim().split('\0')
+    return { author: author.slice(0, 256) || null, message: message.slice(0, 1024) || null }
   } catch (error) {
     // Whatever git itself says is a no; what kept git from being asked, or stopped it, is not.
     if (error instanceof GitPluginError) throw error
-    return false
+    return null
   }
-}
-
-async function describeCommit(git: SimpleGit, commit: CommitSha): Promise<Pick<Source, 'message' | 'author'>> {
-  const text = await git.raw(['show', '--no-patch', '--format=%an%x00%s', commit])
-  const [author = '', message = ''] = text.trim().split('\0')
-  return { author: author.slice(0, 256) || null, message: message.slice(0, 1024) || null }
 }
 
 function missingCommit({ commit, ref }: SourceRequest): SlipwayError {
