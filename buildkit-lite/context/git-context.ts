@@ -1,8 +1,9 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join, posix, resolve } from 'node:path'
 import { SlipwayError } from '#domain/errors'
+import { ExecError } from '#host/exec'
 import type { BuildContext, ContextEntry } from './contract.ts'
-import { findTree, isGitRefusal, listTree, readBlobs, runGit } from './git-objects.ts'
+import { listTree, nameTree, readBlobs, runGit, runGitIn } from './git-objects.ts'
 import type { IgnoreMatcher } from './ignore.ts'
 import { dropIgnored, MAX_IGNORE_BYTES, readIgnoreFile } from './ignore-file.ts'
 import { toBytes } from './path-bytes.ts'
@@ -25,22 +26,18 @@ export interface GitContextOptions {
 
 /** A tree of a bare git repository as a build context. It is checked out only when files are needed. */
 export async function openGitContext(options: GitContextOptions, signal: AbortSignal): Promise<BuildContext> {
-  const tree = await findTree(options, signal)
-  const all = await listTree(options.gitDir, tree, signal)
-  return new GitContext(options, tree, all)
+  return new GitContext(options, await listTree(options, signal))
 }
 
 class GitContext implements BuildContext {
   readonly #options: GitContextOptions
-  readonly #tree: string
   readonly #all: readonly ContextEntry[]
   readonly #byPath: ReadonlyMap<string, ContextEntry>
   #ignore: Promise<IgnoreMatcher | null> | null = null
   #checkout: Promise<string> | null = null
 
-  constructor(options: GitContextOptions, tree: string, all: readonly ContextEntry[]) {
+  constructor(options: GitContextOptions, all: readonly ContextEntry[]) {
     this.#options = options
-    this.#tree = tree
     this.#all = all
     this.#byPath = new Map(all.map((entry) => [entry.path, entry]))
   }
@@ -92,8 +89,8 @@ class GitContext implements BuildContext {
       return await this.#checkOutBelow(parent, signal)
     } catch (error) {
       await rm(parent, { recursive: true, force: true })
-      if (!isGitRefusal(error)) throw error
-      const message = `Tree ${this.#tree} could not be checked out: ${error.message}`
+      if (!(error instanceof ExecError)) throw error
+      const message = `${nameTree(this.#options)} could not be checked out: ${error.message}`
       throw new SlipwayError('context-invalid', message, { cause: error })
     }
   }
@@ -101,10 +98,10 @@ class GitContext implements BuildContext {
   async #checkOutBelow(parent: string, signal: AbortSignal): Promise<string> {
     const directory = join(parent, 'files')
     await mkdir(directory, { mode: 0o755 })
-    const gitDir = await makeReadingRepository(join(parent, 'git'), this.#options.gitDir, this.#tree)
+    const gitDir = await makeReadingRepository(join(parent, 'git'), this.#options)
     const env = { GIT_INDEX_FILE: join(parent, 'index'), GIT_WORK_TREE: directory }
-    await runGit({ gitDir, args: ['read-tree', this.#tree], env, signal })
-    await runGit({ gitDir, args: ['checkout-index', '--all', '--force', '--quiet'], env, signal, cwd: directory })
+    await runGit({ gitDir, args: ['read-tree', nameTree(this.#options)], env, signal })
+    await runGitIn(directory, { gitDir, args: ['checkout-index', '--all', '--force', '--quiet'], env, signal })
     return directory
   }
 }
@@ -113,14 +110,15 @@ class GitContext implements BuildContext {
  * A repository of our own that borrows the objects of another. Its attributes win over those of the tree: files are
  * written as the blobs they are keyed by, without filters or line-end conversion.
  */
-async function makeReadingRepository(directory: string, objectsOf: string, tree: string): Promise<string> {
+async function makeReadingRepository(directory: string, from: GitContextOptions): Promise<string> {
   await mkdir(join(directory, 'objects', 'info'), { recursive: true })
   await mkdir(join(directory, 'refs'))
   await mkdir(join(directory, 'info'))
-  const format = tree.length === 40 ? '' : '\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = sha256\n'
+  const format =
+    from.commit.length === 40 ? '' : '\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = sha256\n'
   await writeFile(join(directory, 'config'), `[core]\n\tbare = false\n${format}`)
   await writeFile(join(directory, 'HEAD'), 'ref: refs/heads/none\n')
-  await writeFile(join(directory, 'objects', 'info', 'alternates'), `${resolve(objectsOf, 'objects')}\n`)
+  await writeFile(join(directory, 'objects', 'info', 'alternates'), `${resolve(from.gitDir, 'objects')}\n`)
   await writeFile(join(directory, 'info', 'attributes'), '* -text -ident -filter -working-tree-encoding\n')
   return directory
 }

@@ -20,51 +20,60 @@ export interface GitRun {
   args: readonly string[]
   env?: Readonly<Record<string, string>>
   input?: string
-  cwd?: string
   signal: AbortSignal
 }
 
+const SAFE = ['-c', 'core.hooksPath=/dev/null', '-c', 'protocol.ext.allow=never', '-c', 'core.autocrlf=false']
+const MAX_OUTPUT_BYTES = 512 * 1024 * 1024
+
 /** Runs git on a bare repository, with arguments that are ours or already checked. */
-export async function runGit({ gitDir, args, env, input, cwd, signal }: GitRun): Promise<RunResult> {
-  const safe = ['-c', 'core.hooksPath=/dev/null', '-c', 'protocol.ext.allow=never', '-c', 'core.autocrlf=false']
-  // The umask of whoever started us must not decide about modes in images.
-  return await run('sh', ['-c', 'umask 022; exec git "$@"', 'git', `--git-dir=${gitDir}`, ...safe, ...args], {
+export async function runGit({ gitDir, args, env, input, signal }: GitRun): Promise<RunResult> {
+  return await run('git', [`--git-dir=${gitDir}`, ...SAFE, ...args], {
     env: { ...GIT_ENVIRONMENT, ...env },
     ...(input === undefined ? {} : { input }),
-    ...(cwd === undefined ? {} : { cwd }),
-    maxOutputBytes: 512 * 1024 * 1024,
+    maxOutputBytes: MAX_OUTPUT_BYTES,
     signal,
   })
 }
 
-const OBJECT_ID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/
-
-/** The tree of a directory of a commit. A symlink there is not followed. */
-export async function findTree(
-  place: { gitDir: string; commit: string; subdirectory: string },
-  signal: AbortSignal,
-): Promise<string> {
-  const { gitDir, commit, subdirectory } = place
-  if (!OBJECT_ID.test(commit)) throw new SlipwayError('context-invalid', `"${commit}" is not a commit id`)
-  if (subdirectory.includes('\0')) throw new SlipwayError('context-invalid', 'A context path has a NUL byte')
-  const path = posix.resolve('/', subdirectory).slice(1)
-  const found = await inspect({ gitDir, args: ['cat-file', '--batch-check'], input: '', signal }, `${commit}:${path}`)
-  if (found?.type === 'tree') return found.id
-  const got = found ? `a ${found.type}` : 'nothing'
-  throw new SlipwayError('context-invalid', `Context "/${path}" of commit ${commit} is not a directory: found ${got}`)
+/** Runs git in the directory it writes files to. The umask of whoever started us must not decide about their modes. */
+export async function runGitIn(directory: string, { gitDir, args, env, signal }: GitRun): Promise<void> {
+  const command = ['-c', 'umask 022; exec git "$@"', 'git', `--git-dir=${gitDir}`, ...SAFE, ...args]
+  await run('sh', command, { cwd: directory, env: { ...GIT_ENVIRONMENT, ...env }, signal })
 }
 
-async function inspect(base: GitRun, name: string): Promise<{ id: string; type: string } | null> {
-  const { args, ...rest } = base
+const OBJECT_ID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/
+
+/** A directory of a commit, in git's own words for it. A symlink there is not followed. */
+export interface TreePlace {
+  gitDir: string
+  commit: string
+  subdirectory: string
+}
+
+/** What git calls the tree: safe as an argument, because it starts with a checked object id. */
+export function nameTree({ commit, subdirectory }: TreePlace): string {
+  if (!OBJECT_ID.test(commit)) throw new SlipwayError('context-invalid', `"${commit}" is not a commit id`)
+  if (subdirectory.includes('\0')) throw new SlipwayError('context-invalid', 'A context path has a NUL byte')
+  return `${commit}:${posix.resolve('/', subdirectory).slice(1)}`
+}
+
+/** Why a tree cannot be listed, in words. */
+async function explain(place: TreePlace, cause: ExecError, signal: AbortSignal): Promise<SlipwayError> {
+  const { gitDir, commit, subdirectory } = place
+  const input = `${nameTree(place)}\0`
   // With -z the name may hold anything but NUL.
-  const { stdout } = await runGit({ ...rest, args: [...args, '-z'], input: `${name}\0` })
-  const match = /^([0-9a-f]+) (\w+) \d+\n$/.exec(stdout.toString('latin1'))
-  return match ? { id: match[1] ?? '', type: match[2] ?? '' } : null
+  const { stdout } = await runGit({ gitDir, args: ['cat-file', '--batch-check', '-z'], input, signal })
+  const type = /^[0-9a-f]+ (\w+) \d+\n$/.exec(stdout.toString('latin1'))?.[1]
+  const got = type ? `a ${type}` : 'nothing'
+  const message = `Context "${subdirectory}" of commit ${commit} is not a directory: found ${got}`
+  return new SlipwayError('context-invalid', message, { cause })
 }
 
 /** All of a tree, sorted by path, with blob ids as content ids. Submodules are empty directories, as git leaves them. */
-export async function listTree(gitDir: string, tree: string, signal: AbortSignal): Promise<ContextEntry[]> {
-  const { stdout } = await runGit({ gitDir, args: ['ls-tree', '-r', '-t', '-z', '-l', '--full-tree', tree], signal })
+export async function listTree(place: TreePlace, signal: AbortSignal): Promise<ContextEntry[]> {
+  const { gitDir } = place
+  const stdout = await readTree(place, signal)
   const records = stdout.toString('latin1').split('\0').slice(0, -1).map(readRecord)
   const links = records.filter((record) => record.entry.kind === 'symlink')
   const targets = await readBlobs(gitDir, [...new Set(links.map((record) => record.id))], signal)
@@ -72,6 +81,15 @@ export async function listTree(gitDir: string, tree: string, signal: AbortSignal
     entry.kind === 'symlink' ? { ...entry, linkTarget: targets.get(id)?.toString('latin1') ?? '' } : entry,
   )
   return entries.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0))
+}
+
+async function readTree(place: TreePlace, signal: AbortSignal): Promise<Buffer> {
+  const args = ['ls-tree', '-r', '-t', '-z', '-l', '--full-tree', nameTree(place)]
+  try {
+    return (await runGit({ gitDir: place.gitDir, args, signal })).stdout
+  } catch (error) {
+    throw error instanceof ExecError ? await explain(place, error, signal) : error
+  }
 }
 
 function readRecord(record: string): { entry: ContextEntry; id: string } {
@@ -107,9 +125,4 @@ export async function readBlobs(
     at = end + 1 + Number(size) + 1
   }
   return blobs
-}
-
-/** Whether git itself refused, as opposed to not being there. */
-export function isGitRefusal(error: unknown): error is ExecError {
-  return error instanceof ExecError
 }

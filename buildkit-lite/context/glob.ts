@@ -15,13 +15,29 @@ export type GlobToken =
 /** A pattern that cannot be read; worded as users of other builders know it. */
 export class BadPattern extends Error {}
 
+/** A test for whole texts. Most are told apart by the plain ends of the pattern already. */
+export function createMatcher(tokens: readonly GlobToken[]): (text: string) => boolean {
+  const prefix = plainText(tokens).join('')
+  const suffix = plainText(tokens.toReversed()).toReversed().join('')
+  return (text) => text.startsWith(prefix) && text.endsWith(suffix) && matchTokens(tokens, text)
+}
+
+function plainText(tokens: readonly GlobToken[]): string[] {
+  const characters: string[] = []
+  for (const token of tokens) {
+    if (token.kind !== 'character') break
+    characters.push(token.character)
+  }
+  return characters
+}
+
 /** Whether the whole text matches. */
 export function matchTokens(tokens: readonly GlobToken[], text: string): boolean {
   let states = new Uint8Array(tokens.length + 1)
+  let next = new Uint8Array(tokens.length + 1)
   states[0] = 1
   skipEmpty(tokens, states)
   for (const character of text) {
-    const next = new Uint8Array(tokens.length + 1)
     let alive = false
     for (let at = 0; at < tokens.length; at++) {
       const token = tokens[at]
@@ -29,7 +45,9 @@ export function matchTokens(tokens: readonly GlobToken[], text: string): boolean
     }
     if (!alive) return false
     skipEmpty(tokens, next)
+    const spent = states
     states = next
+    next = spent.fill(0)
   }
   return states[tokens.length] === 1
 }

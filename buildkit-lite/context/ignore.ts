@@ -1,5 +1,5 @@
 import { posix } from 'node:path'
-import { BadPattern, compileGlob, type GlobToken, matchTokens } from './glob.ts'
+import { BadPattern, compileGlob, createMatcher } from './glob.ts'
 import { toText } from './path-bytes.ts'
 
 /** A path to judge, relative to the root; latin1-exact. */
@@ -121,6 +121,5 @@ function compileMatch(pattern: string): (path: string) => boolean {
     const suffix = pattern.slice(2)
     return (path) => path.endsWith(suffix) || (suffix.startsWith('/') && path === suffix.slice(1))
   }
-  const tokens: readonly GlobToken[] = compileGlob(pattern, true)
-  return (path) => matchTokens(tokens, path)
+  return createMatcher(compileGlob(pattern, true))
 }
