@@ -41,7 +41,7 @@ const objects = stack.use(await openObjects(await openClusterObjects(config.redi
 const serviceCidr = chooseServiceCidr(objects, parseRoutes(await readFile('/proc/net/route', 'utf8')))
 
 const sandbox = stack.use(await openSandbox({ dataDir, owner: OWNER, warmNetworks: 0 }, log))
-const proxy = stack.use(await startServiceProxy({ objects, log, owner: `${OWNER}_${config.clusterPort}`, serviceCidr }))
+const proxy = stack.use(await startServiceProxy({ objects, log, dataDir, serviceCidr }))
 const kubelet = stack.use(
   await startKubelet({
     objects,

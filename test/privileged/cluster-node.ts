@@ -59,7 +59,7 @@ export async function startNode(owner: string): Promise<TestNode> {
   const blobs = await openBlobStore(join(dataDir, 'blobs'))
   const start = async () => {
     await using parts = new AsyncDisposableStack()
-    const proxy = parts.use(await startServiceProxy({ objects, log, owner, serviceCidr: '10.96.0.0/16' }))
+    const proxy = parts.use(await startServiceProxy({ objects, log, dataDir, serviceCidr: '10.96.0.0/16' }))
     const node = { nodeName: 'node', nodeIp: '192.0.2.2', dataDir: join(dataDir, 'cluster'), platform }
     const kubelet = parts.use(await startKubelet({ objects, sandbox, registry, blobs, proxy, log, ...node }))
     return { kubelet, parts: parts.move() }
@@ -146,7 +146,7 @@ export const isReady = (pod: Pod) =>
   pod.status?.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True') ?? false
 
 /** A one-layer image of busybox alone, as somebody else's tool would push it. */
-async function pushBusybox(registry: Registry, name: string): Promise<void> {
+export async function pushBusybox(registry: Registry, name: string): Promise<void> {
   const tar = pack()
   const binary = await readFile('/bin/busybox')
   const text = {
@@ -166,6 +166,8 @@ async function pushBusybox(registry: Registry, name: string): Promise<void> {
   for (const [path, content] of Object.entries(text)) tar.entry({ name: path, mode: 0o644 }, content)
   const slow = '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\nsleep 0.05\nhostname\n'
   tar.entry({ name: 'www/cgi-bin/who', mode: 0o755 }, slow)
+  const peer = '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\necho $REMOTE_ADDR\n'
+  tar.entry({ name: 'www/cgi-bin/peer', mode: 0o755 }, peer)
   tar.finalize()
   const chunks: Buffer[] = []
   for await (const chunk of tar) chunks.push(chunk as Buffer)
@@ -204,13 +206,17 @@ function digestOf(bytes: Buffer): Digest {
   return Digest.parse(`sha256:${createHash('sha256').update(bytes).digest('hex')}`)
 }
 
+/** As the service proxy names it. */
+export function tableOf(dataDir: string): string {
+  return `slip_services_${createHash('sha256').update(dataDir).digest('hex').slice(0, 8)}`
+}
+
 /** What one owner's pods have on the host. */
 export async function tracesOf(dataDir: string, owner: string, podIps: readonly string[] = []) {
   const lines = async (file: string, ...args: string[]) =>
     (await run(file, args)).stdout.toString().split('\n').filter(Boolean)
-  const table = owner.replace(/\W/g, '_')
   const groups = readdirSync('/sys/fs/cgroup')
-    .map((name) => join('/sys/fs/cgroup', name, 'slipway', owner))
+    .map((name) => join('/sys/fs/cgroup', name, 'slipway'))
     .filter((path) => existsSync(path))
   return {
     mounts: readFileSync('/proc/self/mountinfo', 'utf8')
@@ -218,9 +224,13 @@ export async function tracesOf(dataDir: string, owner: string, podIps: readonly 
       .filter((line) => line.includes(dataDir)),
     podAddresses: (await lines('ip', '-4', 'route')).filter((line) => podIps.some((ip) => line.startsWith(`${ip} `))),
     cgroups: groups
-      .flatMap((path) => readdirSync(path, { withFileTypes: true }))
-      .filter((entry) => entry.isDirectory()),
-    tables: (await lines('nft', 'list', 'tables')).filter((line) => line.includes(`slip_services_${table}`)),
+      .flatMap((path) =>
+        readdirSync(path)
+          .filter((name) => name.startsWith(`${owner}-`))
+          .map((name) => join(path, name)),
+      )
+      .flatMap((path) => readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory())),
+    tables: (await lines('nft', 'list', 'tables', 'ip')).filter((line) => line.includes(tableOf(dataDir))),
     pods: existsSync(join(dataDir, 'cluster/pods')) ? readdirSync(join(dataDir, 'cluster/pods')) : [],
   }
 }
