@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import type { PulledImage } from '#buildkit-lite'
@@ -7,7 +7,7 @@ import type { ContainerMount, ContainerSpec, NetworkNamespace, Sandbox, Containe
 import type { Pod } from '../kinds.ts'
 import type { Container } from '../pod-kinds.ts'
 import { composeEnvironment, type EnvironmentSources } from './environment.ts'
-import { logPath, type OpenLogs } from './log-files.ts'
+import { logPath, type OpenLogs, rotatedPath } from './log-files.ts'
 import { writeLog } from './log-writer.ts'
 import type { ProbeTarget } from './probe.ts'
 import { composeProcess } from './process.ts'
@@ -138,6 +138,10 @@ async function terminationLog(
 ): Promise<{ path: string; mount: ContainerMount }> {
   const dir = join(podsDir, pod.metadata.uid ?? '', container.name)
   await mkdir(dir, { recursive: true, mode: 0o755 })
+  // One run before this one is kept, for its log.
+  await rm(join(dir, `${restart - 2}.log`), { force: true })
+  await rm(rotatedPath(join(dir, `${restart - 2}.log`)), { force: true })
+  await rm(join(dir, `termination-${restart - 1}`), { force: true })
   const path = join(dir, `termination-${restart}`)
   await writeFile(path, '')
   // Whoever the image's user is, whatever our umask.

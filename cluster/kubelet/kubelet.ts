@@ -84,8 +84,8 @@ function keepPods(on: NodeContext) {
       if (type === 'DELETED') workers.get(object.metadata.uid ?? '')?.stop(FORCED_GRACE_MS)
       else put(object)
     },
-    refresh: (_namespace: string) => {
-      for (const worker of workers.values()) worker.refresh()
+    refresh: (namespace: string) => {
+      for (const worker of workers.values()) worker.refresh(namespace)
     },
     stopAll: async () => {
       isStopping = true

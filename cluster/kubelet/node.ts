@@ -1,4 +1,4 @@
-import { arch, availableParallelism, networkInterfaces, release, totalmem } from 'node:os'
+import { arch, availableParallelism, release, totalmem } from 'node:os'
 import type { Logger } from '#host/log'
 import type { Node } from '../kinds.ts'
 import type { ObjectStore } from '../objects.ts'
@@ -26,14 +26,6 @@ export async function registerNode(objects: ObjectStore, facts: NodeFacts, log: 
     status: statusOf(facts, node),
   }))
   log.info({ node: name, address: facts.nodeIp }, 'node is ready')
-}
-
-/** The first address that other machines may know us by; loopback where there is none. */
-export function hostAddress(): string {
-  const addresses = Object.entries(networkInterfaces()).flatMap(([name, list]) =>
-    name.startsWith('slip') ? [] : (list ?? []),
-  )
-  return addresses.find((one) => one.family === 'IPv4' && !one.internal)?.address ?? '127.0.0.1'
 }
 
 function statusOf({ nodeName, nodeIp }: NodeFacts, node: Node): NonNullable<Node['status']> {

@@ -17,8 +17,8 @@ export interface PodWorker {
   changed(pod: Pod): void
   /** The object is gone, or the kubelet stops: containers end within this time. */
   stop(graceMs: number): void
-  /** A ConfigMap or Secret of the pod's namespace has changed. */
-  refresh(): void
+  /** A ConfigMap or Secret of this namespace has changed. */
+  refresh(namespace: string): void
   /** When nothing of the pod is left on the host. Never rejects. */
   readonly done: Promise<void>
 }
@@ -68,7 +68,8 @@ class Worker implements PodWorker {
     this.#end(graceMs)
   }
 
-  refresh(): void {
+  refresh(namespace: string): void {
+    if (namespace !== this.#pod.metadata.namespace) return
     this.#refresh().catch((error: unknown) => this.#report.tell(mountNote(error)))
   }
 
@@ -79,20 +80,28 @@ class Worker implements PodWorker {
   }
 
   async #live(): Promise<void> {
-    const { log } = this.#on
-    try {
-      await this.#run()
-    } catch (error) {
-      if (!this.#stopping.signal.aborted) log.error({ err: error, pod: this.#pod.metadata.name }, 'pod failed')
-    }
+    await this.#untilDone('pod could not be run', async () => {
+      try {
+        await this.#run()
+      } catch (error) {
+        if (!this.#stopping.signal.aborted) throw error
+      }
+    })
     this.#killed.abort(new Error('the pod is over'))
     this.#grace?.[Symbol.dispose]()
-    try {
-      await this.#report.settle()
-      await this.#leave()
-    } catch (error) {
-      log.error({ err: error, pod: this.#pod.metadata.name }, 'pod could not be removed')
-    }
+    await this.#untilDone('pod could not be removed', () => this.#leave())
+  }
+
+  /** What fails here is our own fault or Redis's; it may work later, and giving up would leave the pod as it is for good. */
+  async #untilDone(what: string, work: () => Promise<void>): Promise<void> {
+    for (;;)
+      try {
+        return await work()
+      } catch (error) {
+        this.#on.log.error({ err: error, pod: this.#pod.metadata.name }, what)
+        if (!this.#isReporting) return
+        await sleep(RETRY_AFTER_MS)
+      }
   }
 
   /** Sets up, runs everything in its order, and tears down. */
@@ -205,6 +214,7 @@ class Worker implements PodWorker {
 
   /** A deleted pod's object goes when its containers are dead. */
   async #leave(): Promise<void> {
+    await this.#report.settle()
     const { metadata } = this.#pod
     if (this.#isReporting && !metadata.deletionTimestamp) return
     if (this.#isReporting) await this.#report.remove()

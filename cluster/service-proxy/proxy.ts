@@ -3,6 +3,7 @@ import { run } from '#host/exec'
 import type { Logger } from '#host/log'
 import { coalesce } from '../coalesce.ts'
 import type { ObjectStore } from '../objects.ts'
+import { claimTable } from './claim-table.ts'
 import type { ServiceProxy } from './contract.ts'
 import { type Forward, planForwards, type ServiceObjects } from './forwards.ts'
 import { allowLoopbackRouting } from './loopback-routing.ts'
@@ -12,8 +13,8 @@ import { ensureServiceRoute } from './service-route.ts'
 export interface ServiceProxyOptions {
   objects: ObjectStore
   log: Logger
-  /** Names the table, so that two clusters on one machine leave each other alone. */
-  owner: string
+  /** Two clusters on one machine have different ones, and leave each other's rules alone. */
+  dataDir: string
   serviceCidr: string
 }
 
@@ -21,8 +22,8 @@ const RETRY_AFTER_MS = 1000
 
 /** Replaces the rules a dead process left, and keeps them true from now on. */
 export async function startServiceProxy(options: ServiceProxyOptions): Promise<ServiceProxy> {
-  const table = `slip_services_${options.owner.replace(/\W/g, '_')}`
   await using stack = new AsyncDisposableStack()
+  const table = stack.use(await claimTable(options.dataDir)).name
   stack.use(await ensureServiceRoute(options.serviceCidr))
   stack.defer(() => loadRules(renderRemoval(table)))
   const rules = keepRules(table, options)

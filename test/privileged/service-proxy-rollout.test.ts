@@ -3,7 +3,7 @@ import { get } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { run } from '#host/exec'
-import { isReady, podOf, serviceOf, startNode, type TestNode, tracesOf } from './cluster-node.ts'
+import { isReady, podOf, serviceOf, startNode, type TestNode, tableOf, tracesOf } from './cluster-node.ts'
 
 const OWNER = 'test-proxy'
 const NODE_PORT = 31_877
@@ -103,6 +103,24 @@ describe('connections to a Service', () => {
     await stopWeb('caller')
   })
 
+  test('come from other machines, with the address they have', async () => {
+    const inside = (...words: string[]) => run('ip', ['netns', 'exec', 'slip-outside', ...words])
+    await run('ip', ['netns', 'add', 'slip-outside'])
+    try {
+      await run('ip', ['link', 'add', 'outslip0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', 'slip-outside'])
+      await run('ip', ['addr', 'add', '198.51.100.1/30', 'dev', 'outslip0'])
+      await run('ip', ['link', 'set', 'outslip0', 'up'])
+      await inside('ip', 'addr', 'add', '198.51.100.2/30', 'dev', 'eth0')
+      await inside('ip', 'link', 'set', 'eth0', 'up')
+      const url = `http://198.51.100.1:${NODE_PORT}/cgi-bin/peer`
+      const script = `process.stdout.write(await (await fetch('${url}', { signal: AbortSignal.timeout(5000) })).text())`
+      const { stdout } = await inside(process.execPath, '--input-type=module', '-e', script)
+      expect(stdout.toString().trim()).toBe('198.51.100.2')
+    } finally {
+      await run('ip', ['netns', 'del', 'slip-outside'])
+    }
+  })
+
   test('reach the very pod that calls', async () => {
     const script = `httpd -p 8080 -h /www; until wget -qO- http://${CLUSTER_IP}/cgi-bin/who; do sleep 0.1; done; sleep 60`
     const container = {
@@ -132,10 +150,20 @@ describe('connections to a Service', () => {
     await stopWeb(`r${rounds}`)
   })
 
+  test('are not caught by the rules of a cluster that died', async () => {
+    const dead = 'slip_services_dead'
+    const rules = `table ip ${dead} { chain c { type nat hook output priority -110; tcp dport ${NODE_PORT} dnat to 192.0.2.9:9; }; }`
+    await run('nft', ['-f', '-'], { input: rules })
+    await node.restart()
+    const { stdout } = await run('nft', ['list', 'tables', 'ip'])
+    expect(stdout.toString()).not.toContain(dead)
+    expect(stdout.toString()).toContain(tableOf(node.dataDir))
+  })
+
   test('leave nothing behind', async () => {
     await node.objects.delete({ kind: 'Service', namespace: 'default', name: 'web' })
     await expect
-      .poll(async () => (await run('nft', ['list', 'table', 'ip', `slip_services_test_proxy`])).stdout.toString())
+      .poll(async () => (await run('nft', ['list', 'table', 'ip', tableOf(node.dataDir)])).stdout.toString())
       .not.toContain(CLUSTER_IP)
     await node[Symbol.asyncDispose]()
     expect(await tracesOf(node.dataDir, OWNER, [...podIps])).toMatchObject({
