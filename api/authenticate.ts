@@ -13,7 +13,7 @@ export interface Caller {
 
 export const SESSION_COOKIE = 'slipway_session'
 /** A page of ours sends it with every change; a form or an image on another site cannot. */
-export const CSRF_HEADER = 'x-slipway'
+const CSRF_HEADER = 'x-slipway'
 
 const MAX_TOKEN_CHARS = 4096
 

@@ -63,11 +63,6 @@ export class GitBackends {
     })
     return { ...head, body, ended }
   }
-
-  /** Whether programs are still running. */
-  get running(): number {
-    return this.#running
-  }
 }
 
 /** Resolves once a stream is closed, whoever closed it. */

@@ -4,7 +4,7 @@ import { mayUseRepository } from '#store/grants'
 import { credentialsOf } from '../authenticate.ts'
 import { isRepositoryName, type RegistryRequest } from './registry-request.ts'
 
-export type Action = 'pull' | 'push'
+type Action = 'pull' | 'push'
 
 /** The right to act on one repository, as docker's token protocol names it. */
 export interface Scope {

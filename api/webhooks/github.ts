@@ -6,7 +6,7 @@ import { type HookEvent, type HookProvider, header, NO_SECRET } from './provider
 
 // https://docs.github.com/en/webhooks/webhook-events-and-payloads#push
 const PathList = z.array(z.string()).nullish()
-export const GithubPush = z.object({
+const GithubPush = z.object({
   ref: RefName,
   before: CommitSha.nullish(),
   after: CommitSha,
@@ -24,7 +24,7 @@ export const GithubPush = z.object({
   }),
   pusher: z.object({ name: z.string().nullish(), login: z.string().nullish() }).nullish(),
 })
-export type GithubPush = z.infer<typeof GithubPush>
+type GithubPush = z.infer<typeof GithubPush>
 
 const ZERO_SHA = '0'.repeat(40)
 /** GitHub lists at most this many commits of one push. */

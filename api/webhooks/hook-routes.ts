@@ -4,35 +4,26 @@ import { ProjectName } from '#domain/ids'
 import { buildUrl } from '../builds/build-url.ts'
 import type { ApiDeps } from '../deps.ts'
 import { errorBody, kindOfStatus } from '../error-replies.ts'
+import { ForgeryLimit } from './forgery-limit.ts'
 import { BodyReader } from './read-body.ts'
 import { type ReceivedHook, receiveWebhook } from './receive-webhook.ts'
-
-/** Forged requests from one sender to one hook are refused beyond this, before their body is read. */
-const MAX_PER_SECOND = 100
 
 /** `POST /hooks/NS/NAME`. Bodies are kept raw: the signature is over bytes. */
 export async function hookRoutes(app: FastifyInstance, deps: ApiDeps): Promise<void> {
   const bodies = new BodyReader()
+  const limit = new ForgeryLimit()
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
-  app.post<{ Params: { ns: string; name: string } }>(
-    '/hooks/:ns/:name',
-    {
-      config: {
-        rateLimit: {
-          max: MAX_PER_SECOND,
-          timeWindow: 1000,
-          keyGenerator: (request: { ip: string; url: string }) => `${request.ip} ${request.url}`,
-        },
-      },
-    },
-    async (request, reply) => {
-      const project = ProjectName.safeParse(`${request.params.ns}/${request.params.name}`)
-      if (!project.success) throw new SlipwayError('not-found', 'There is no such project')
-      const body = await bodies.read(request.raw)
-      return answer(deps, reply, await receiveWebhook(deps, { project: project.data, headers: request.headers, body }))
-    },
-  )
+  app.post<{ Params: { ns: string; name: string } }>('/hooks/:ns/:name', async (request, reply) => {
+    const project = ProjectName.safeParse(`${request.params.ns}/${request.params.name}`)
+    if (!project.success) throw new SlipwayError('not-found', 'There is no such project')
+    const sender = `${request.ip} ${project.data}`
+    limit.check(sender, Date.now())
+    const body = await bodies.read(request.raw)
+    const received = await receiveWebhook(deps, { project: project.data, headers: request.headers, body })
+    if (received.verdict.kind === 'rejected') limit.count(sender, Date.now())
+    return answer(deps, reply, received)
+  })
 }
 
 function answer(deps: ApiDeps, reply: FastifyReply, received: ReceivedHook): unknown {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { SlipwayError } from '#domain/errors'
 
 /** Larger webhooks are refused: what a build wants to know of a push is at the head of it, and lists end at 2048 commits. */
-export const MAX_HOOK_BYTES = 5 * 1024 * 1024
+const MAX_HOOK_BYTES = 5 * 1024 * 1024
 const READ_TIMEOUT_MS = 10_000
 /** What anybody may make us hold before there is a turn to wait for. */
 const SMALL_BYTES = 256 * 1024

@@ -200,6 +200,20 @@ test('many large bodies without a length are cut off', async () => {
   expect((await other.call('GET', '/healthz')).status).toBe(200)
 })
 
+test('a sender of many forged requests is turned away, others are not', async () => {
+  const forged = { ...githubRequest(SECRET, githubPush(), { signature: null }), remoteAddress: '192.0.2.1' }
+  const statuses = await Promise.all(
+    Array.from({ length: 200 }, () => api.app.inject(forged).then((r) => r.statusCode)),
+  )
+  expect(statuses.filter((status) => status === 401).length).toBeGreaterThanOrEqual(50)
+  const [turnedAway, authentic] = await Promise.all([
+    api.app.inject(forged),
+    api.app.inject({ ...githubRequest(SECRET, githubPush()), remoteAddress: '192.0.2.2' }),
+  ])
+  expect(turnedAway.statusCode).toBe(429)
+  expect(authentic.statusCode).toBe(202)
+})
+
 test('a stored delivery holds no secret', async () => {
   const push = githubPush({ hook: { config: { secret: SECRET } }, token: 'other' })
   const headers = { authorization: 'Bearer hidden', cookie: 'a=hidden' }
