@@ -12,7 +12,7 @@ export interface Plan {
   warnings: readonly PlanWarning[]
 }
 
-export interface PlanWarning {
+interface PlanWarning {
   message: string
   /** Line in the Dockerfile, from 1. */
   line: number
