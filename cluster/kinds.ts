@@ -3,7 +3,7 @@
  * Fields we do not name are kept: objects pass through as they came.
  * https://kubernetes.io/docs/reference/kubernetes-api/
  */
-import type { Container, PodSpec, PodStatus } from './pod-kinds.ts'
+import type { PodSpec, PodStatus } from './pod-kinds.ts'
 
 export type Labels = Record<string, string>
 /** A count or a percentage such as `25%`; a port number or a port's name. */
@@ -43,7 +43,7 @@ export interface KubeObject {
   metadata: ObjectMeta
 }
 
-export interface LabelSelectorRequirement {
+interface LabelSelectorRequirement {
   key: string
   operator: string
   values?: string[]
@@ -74,7 +74,7 @@ export interface Pod extends KubeObject {
   status?: PodStatus
 }
 
-export interface DeploymentStrategy {
+interface DeploymentStrategy {
   type?: 'RollingUpdate' | 'Recreate'
   rollingUpdate?: { maxSurge?: IntOrString; maxUnavailable?: IntOrString }
 }
@@ -161,7 +161,7 @@ export interface ObjectReference {
   fieldPath?: string
 }
 
-export interface EndpointAddress {
+interface EndpointAddress {
   ip: string
   nodeName?: string
   targetRef?: ObjectReference
@@ -239,7 +239,7 @@ export interface Namespace extends KubeObject {
   status?: { phase?: 'Active' | 'Terminating' }
 }
 
-export interface ServiceAccount extends KubeObject {
+interface ServiceAccount extends KubeObject {
   kind: 'ServiceAccount'
 }
 
@@ -260,4 +260,4 @@ export interface Kinds {
 }
 export type KindName = keyof Kinds
 
-export type { Container, PodSpec, PodStatus }
+export type { Container } from './pod-kinds.ts'

@@ -1,6 +1,6 @@
 import type { KindName, Kinds, ObjectReference } from './kinds.ts'
 
-export type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED'
+type ChangeType = 'ADDED' | 'MODIFIED' | 'DELETED'
 
 /** One change of one object. `object` of a DELETED change is its last state, with the version of the deletion. */
 export interface ObjectChange<K extends KindName = KindName> {

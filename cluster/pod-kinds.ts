@@ -27,7 +27,7 @@ export interface PodSpec {
   overhead?: Labels
 }
 
-export interface PodSecurityContext {
+interface PodSecurityContext {
   runAsUser?: number
   runAsGroup?: number
   runAsNonRoot?: boolean
@@ -75,7 +75,7 @@ export interface EnvVar {
   }
 }
 
-export interface ContainerSecurityContext {
+interface ContainerSecurityContext {
   runAsUser?: number
   runAsGroup?: number
   runAsNonRoot?: boolean

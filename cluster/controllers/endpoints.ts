@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { EndpointSlice, EndpointSubset, Endpoints, Pod, Service, ServicePort, SliceEndpoint } from '../kinds.ts'
-import { nameOf, type ObjectStore, referenceTo } from '../objects.ts'
+import { type ObjectStore, referenceTo } from '../objects.ts'
 import { selectsAll } from '../selectors.ts'
 import { type ControllerParts, controllerReference, keyOf, splitKey } from './controller.ts'
 import { isReady } from './pod-order.ts'
@@ -55,20 +55,20 @@ async function syncService(objects: ObjectStore, key: string): Promise<void> {
 }
 
 async function put(objects: ObjectStore, wanted: Endpoints | EndpointSlice): Promise<void> {
-  const ref = nameOf(wanted as Endpoints)
-  const current = objects.get(wanted.kind, ref.namespace, ref.name)
+  const { namespace = '', name } = wanted.metadata
+  const current = objects.get(wanted.kind, namespace, name)
   if (!current) {
     await (wanted.kind === 'Endpoints' ? objects.create(wanted) : objects.create(wanted))
     return
   }
-  await objects.update({ ...ref, kind: wanted.kind }, (draft) => {
+  await objects.update({ kind: wanted.kind, namespace, name }, (draft) => {
     const { labels, ownerReferences } = wanted.metadata
     const metadata = {
       ...draft.metadata,
       ...(labels ? { labels } : {}),
       ...(ownerReferences ? { ownerReferences } : {}),
     }
-    return { ...wanted, metadata } as typeof draft
+    return { ...wanted, metadata }
   })
 }
 

@@ -3,7 +3,7 @@ import type { Deployment, Labels, PodTemplate, ReplicaSet } from '../kinds.ts'
 import type { Bounds } from './rolling-update.ts'
 
 export const REVISION = 'deployment.kubernetes.io/revision'
-export const REVISION_HISTORY = 'deployment.kubernetes.io/revision-history'
+const REVISION_HISTORY = 'deployment.kubernetes.io/revision-history'
 export const DESIRED_REPLICAS = 'deployment.kubernetes.io/desired-replicas'
 export const MAX_REPLICAS = 'deployment.kubernetes.io/max-replicas'
 export const TEMPLATE_HASH = 'pod-template-hash'
@@ -69,7 +69,7 @@ export function templateHash(template: PodTemplate, collisionCount = 0): string 
   let hash = 0x811c9dc5
   const text = JSON.stringify([sorted(withoutHash(template)), collisionCount])
   for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
-  return [...String(hash)].map((digit) => HASH_ALPHABET[Number(digit)]).join('')
+  return Array.from(String(hash), (digit) => HASH_ALPHABET[Number(digit)]).join('')
 }
 
 /** The same value with the keys of its objects in order: the hash must not hang on how a manifest was written. */

@@ -1,4 +1,3 @@
-import { SlipwayError } from '#domain/errors'
 import type { PodLogs } from '../contract.ts'
 import type { OpenObjects } from '../open-objects.ts'
 import { ApiError, methodNotAllowed, unknownPath } from './api-error.ts'
@@ -99,6 +98,6 @@ async function serveSubresource(
     case undefined:
       throw unknownPath()
     default:
-      throw new SlipwayError('internal', `subresource ${known satisfies never} is not served`)
+      return known satisfies never
   }
 }

@@ -32,15 +32,20 @@ export function decodeObject(value: Json, resource: Resource): Decoded {
   if (!isObject(value)) throw badRequest(`the object provided is unrecognized (must be of type ${kind})`)
   const given = { kind: value['kind'] ?? kind, apiVersion: value['apiVersion'] ?? wanted }
   if (given.kind !== kind || given.apiVersion !== wanted) {
-    const version = String(given.apiVersion).split('/').at(-1)
-    const conversion = `converting (${version}.${String(given.kind)}) to (${resource.group || 'core'}.${kind})`
+    const version = textOf(given.apiVersion).split('/').at(-1)
+    const found = textOf(given.kind)
+    const conversion = `converting (${version}.${found}) to (${resource.group || 'core'}.${kind})`
     throw badRequest(
-      `${String(given.kind)} in version "${version}" cannot be handled as a ${kind}: ${conversion}: unknown conversion`,
+      `${found} in version "${version}" cannot be handled as a ${kind}: ${conversion}: unknown conversion`,
     )
   }
   const decoder = new Decoder(kind)
   const object = decoder.fields(value, kind, '')
   return { object: { ...object, kind, apiVersion: wanted }, unknown: decoder.unknown }
+}
+
+function textOf(value: Json): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 export function strictDecodingError(resource: Resource, unknown: string[]) {

@@ -121,7 +121,8 @@ function newStatus(object: KubeObject): object | undefined {
 /** https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/ */
 function qosClass(spec: Pod['spec']): 'Guaranteed' | 'Burstable' | 'BestEffort' {
   const all = [...spec.containers, ...(spec.initContainers ?? [])].map(({ resources }) => resources ?? {})
-  const isSet = (value: unknown) => value !== undefined && !/^0+(\.0+)?[a-zA-Z]*$/.test(String(value))
+  const isSet = (value: string | number | undefined) =>
+    value !== undefined && !/^0+(\.0+)?[a-zA-Z]*$/.test(String(value))
   const names = ['cpu', 'memory'] as const
   const isBare = all.every(({ limits, requests }) => names.every((n) => !isSet(limits?.[n]) && !isSet(requests?.[n])))
   if (isBare) return 'BestEffort'

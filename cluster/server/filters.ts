@@ -1,4 +1,4 @@
-import type { ClusterEvent, KubeObject, Pod } from '../kinds.ts'
+import type { ClusterEvent, KubeObject } from '../kinds.ts'
 import { matches, type Requirement } from '../selectors.ts'
 import { badRequest } from './api-error.ts'
 import type { Target } from './api-request.ts'
@@ -51,8 +51,8 @@ const FIELDS: Record<string, string[]> = {
 
 function fieldValue(object: KubeObject, field: string): string {
   if (field === 'source') return (object as ClusterEvent).source?.component ?? ''
-  let at: unknown = object as KubeObject | Pod
+  let at: unknown = object
   for (const key of field.split('.')) at = (at as Record<string, unknown> | undefined)?.[key]
   if (at === undefined || at === null) return field === 'spec.unschedulable' ? 'false' : ''
-  return String(at as string | number | boolean)
+  return typeof at === 'string' ? at : JSON.stringify(at)
 }

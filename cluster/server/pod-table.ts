@@ -22,7 +22,7 @@ export function podCells(pod: Pod): Json[] {
 }
 
 /** The one word that says most about a pod. */
-export function podStatus(pod: Pod): string {
+function podStatus(pod: Pod): string {
   const { metadata, status } = pod
   const phase = status?.reason || status?.phase || 'Pending'
   const initial = initStatus(pod)

@@ -18,7 +18,7 @@ export function getObject(objects: OpenObjects, target: Target, request: ApiRequ
 }
 
 /** One object in the form that was asked for. */
-export function showObject(object: KubeObject, view: View, query: URLSearchParams): Json {
+function showObject(object: KubeObject, view: View, query: URLSearchParams): Json {
   if (view === 'table') {
     return toTable([object], { version: object.metadata.resourceVersion ?? '', include: query.get('includeObject') })
   }

@@ -107,8 +107,8 @@ function inOrder(merged: Json[], original: Json[], rule: ListRule, patch: Json[]
   const result: Json[] = []
   for (const next of named) {
     const at = indexIn(original, next)
-    while (rest[0] !== undefined && at >= 0 && indexIn(original, rest[0]) < at) result.push(rest.shift() ?? null)
-    result.push(next)
+    const later = rest.findIndex((item) => indexIn(original, item) >= at)
+    result.push(...rest.splice(0, later < 0 ? (at < 0 ? 0 : rest.length) : later), next)
   }
   return [...result, ...rest]
 }
@@ -126,15 +126,18 @@ function removeScalars(result: JsonObject, field: string, removed: Json): void {
 function expectKey(item: Json, key: string): JsonObject {
   if (isObject(item) && (key in item || item['$patch'] === 'replace')) return item
   const fields = isObject(item)
-    ? Object.entries(item).map(([name, value]) => `${name}:${String(value)}`)
-    : [String(item)]
+    ? Object.entries(item).map(
+        ([name, value]) => `${name}:${typeof value === 'string' ? value : JSON.stringify(value)}`,
+      )
+    : [JSON.stringify(item)]
   throw new SlipwayError('invalid', `map: map[${fields.join(' ')}] does not contain declared merge key: ${key}`)
 }
 
 /** A patch's value where there was none before: directives and nulls have nothing to act on. */
 function withoutDirectives(value: Json): Json {
   if (Array.isArray(value)) {
-    const kept = value.filter((item) => !isObject(item) || !['delete', 'replace'].includes(String(item['$patch'])))
+    const isDirective = (item: Json) => isObject(item) && (item['$patch'] === 'delete' || item['$patch'] === 'replace')
+    const kept = value.filter((item) => !isDirective(item))
     return kept.map(withoutDirectives)
   }
   if (!isObject(value)) return value

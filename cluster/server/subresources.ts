@@ -33,7 +33,7 @@ export async function serveScale(objects: OpenObjects, target: Target, request: 
     ])
   }
   if (isDryRun(request.query, 'UpdateOptions')) {
-    return { code: 200, body: toScale({ ...current, spec: { ...current.spec, replicas } } as typeof current) }
+    return { code: 200, body: toScale({ ...current, spec: { ...current.spec, replicas } }) }
   }
   try {
     const scaled = await objects.update({ kind, namespace, name }, (draft) => {

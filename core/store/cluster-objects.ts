@@ -2,7 +2,7 @@ import { Redis } from 'ioredis'
 import { SlipwayError } from '#domain/errors'
 
 /** One object of the cluster as text, with the store's version of its last change. */
-export interface ObjectRecord {
+interface ObjectRecord {
   /** `Kind/namespace/name`. */
   key: string
   version: number

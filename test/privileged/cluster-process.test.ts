@@ -32,8 +32,11 @@ interface ClusterProcess extends AsyncDisposable {
 /** The cluster role as the supervisor starts it. */
 async function startProcess(env: Record<string, string>): Promise<ClusterProcess> {
   const dataDir = env['SLIPWAY_DATA'] ?? ''
-  const [file = '', ...args] = [...sandboxWrapper(), process.execPath, join(projectDir, 'cluster', 'main.ts')]
-  const child = spawn(file, args, { env: { PATH: process.env['PATH'] ?? '', ...env }, cwd: projectDir })
+  const command = [...sandboxWrapper(), process.execPath, join(projectDir, 'cluster', 'main.ts')]
+  const child = spawn(command[0] ?? '', command.slice(1), {
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    cwd: projectDir,
+  })
   const ended = exited(child)
   let said = ''
   const listening = Promise.withResolvers<void>()
@@ -122,9 +125,9 @@ test('the cluster process runs a Deployment behind a Service, rolls it without a
     expect(log).toBe('started one\n')
 
     const answers = new Map<string, number>()
-    let isDone = false
+    const done = new AbortController()
     const asking = (async () => {
-      while (!isDone) {
+      while (!done.signal.aborted) {
         const answer = await fetch(url, { headers: { connection: 'close' } }).then(
           (response) => response.text(),
           (error: Error) => `failed: ${String(error.cause)}`,
@@ -142,7 +145,7 @@ test('the cluster process runs a Deployment behind a Service, rolls it without a
     )
     await untilRolledOut(apps, 'web')
     await sleep(500)
-    isDone = true
+    done.abort()
     await asking
     expect([...answers.keys()].sort()).toEqual(['one\n', 'two\n'])
     expect(await (await fetch(url)).text()).toBe('two\n')

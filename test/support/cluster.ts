@@ -69,7 +69,7 @@ export async function startCluster(options: { url?: string } = {}): Promise<Test
 }
 
 /** Marks pods as a kubelet would: running and ready once assigned, gone once asked to stop. */
-export class PretendNode implements AsyncDisposable {
+class PretendNode implements AsyncDisposable {
   readonly #objects: ObjectStore
   readonly #watching: Disposable
   readonly #work = new Set<Promise<void>>()
@@ -82,9 +82,7 @@ export class PretendNode implements AsyncDisposable {
     this.#watching = objects.watch('Pod', ({ type, object }) => {
       if (type === 'DELETED') return
       const work = object.spec.nodeName ? this.#serve(object) : this.#bind(object)
-      const done = work.catch(() => {})
-      this.#work.add(done)
-      void done.then(() => this.#work.delete(done))
+      this.#work.add(work.catch(() => {}))
     })
   }
 
