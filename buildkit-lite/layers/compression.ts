@@ -126,6 +126,26 @@ export async function sendThrough(
   throw isBrokenPipe(failure) ? (causes.find((cause) => !isBrokenPipe(cause)) ?? failure) : failure
 }
 
+/** The same, to be read from: the filter's output, checked at its end. */
+export async function* readThrough(source: AsyncIterable<Buffer>, filter: Filter): AsyncGenerator<Buffer> {
+  const checks = [feed(source, filter.input), filter.done]
+  let failure: unknown
+  for (const check of checks) {
+    check.catch((error: unknown) => {
+      failure ??= error
+      filter.destroy()
+    })
+  }
+  try {
+    yield* filter.output
+    await Promise.all(checks)
+  } catch (error) {
+    throw failure ?? error
+  } finally {
+    filter.destroy()
+  }
+}
+
 async function drain(output: Readable, sink: (chunk: Buffer) => void): Promise<void> {
   for await (const chunk of output) sink(chunk)
 }

@@ -141,7 +141,7 @@ function makeTrapTree(root: string): void {
   symlinkSync('/etc/../dir/first', join(root, 'absolute'))
   symlinkSync('l'.repeat(200), join(root, 'long-link'))
   sys.mkfifo(bytePath(join(root, 'fifo')), 0o640)
-  writeFileSync(join(root, `${'n'.repeat(120)}`), 'long name')
+  writeFileSync(join(root, 'n'.repeat(120)), 'long name')
   mkdirSync(join(root, 'p'.repeat(90), 'q'.repeat(200)), { recursive: true })
   writeFileSync(join(root, 'p'.repeat(90), 'q'.repeat(200), 'r'.repeat(100)), 'long path')
   writeFileSync(join(root, 'grüße'), 'utf-8')
@@ -417,7 +417,7 @@ describe('a hostile archive', () => {
     const tar = tarOf({ path: 'a' })
     const blob = gzipSync(tar)
     const right = { digest: digestOf(blob), size: blob.length, diffId: digestOf(tar) }
-    const { digest, size, diffId } = { ...right, ...change(right) } as typeof right
+    const { digest, size, diffId } = { ...right, ...change(right) }
     const layer = { descriptor: { mediaType: LAYER_MEDIA_TYPES.gzip, digest, size }, diffId }
     const applying = applyLayer(Readable.from([blob]), layer, { upperDir: at('up'), lowerDirs: [] }, signal)
     await expect(applying).rejects.toThrow(message)
