@@ -1,23 +1,19 @@
 import type { Build } from '#domain/build'
 import type { Ignored, Verdict } from '#domain/delivery'
 import { SlipwayError } from '#domain/errors'
-import { type CommitSha, DeliveryId, type ProjectName } from '#domain/ids'
+import { DeliveryId, type ProjectName } from '#domain/ids'
 import type { Project } from '#domain/project'
 import { readRef } from '#domain/push'
 import { newId } from '#host/new-id'
 import { requestBuilds } from '../builds/request-builds.ts'
 import type { ApiDeps } from '../deps.ts'
 import { createProject } from '../projects/create-project.ts'
+import type { RefUpdate } from './ref-updates.ts'
 import { changedPaths, readCommit, repositoryDir, setHead } from './repositories.ts'
 
-/** A ref that a push moved; null for what was not there before, or is not there now. */
-export interface RefUpdate {
-  ref: string
-  before: CommitSha | null
-  after: CommitSha | null
-}
-
 export interface GitPush {
+  /** The same push asks for the same builds, however often it is handled. */
+  id: string
   project: ProjectName
   pusher: string
   updates: RefUpdate[]
@@ -38,7 +34,7 @@ export async function acceptPush(deps: ApiDeps, push: GitPush): Promise<Accepted
   const ignored: Ignored[] = []
   const notes: string[] = []
   for (const update of push.updates) {
-    const outcome = await buildsOf(deps, project, update, { pusher: push.pusher, key: `${delivery} ${update.ref}` })
+    const outcome = await buildsOf(deps, project, update, { pusher: push.pusher, key: `push ${push.id} ${update.ref}` })
     builds.push(...outcome.builds)
     ignored.push(...outcome.ignored)
     if (outcome.builds.length === 0)

@@ -8,6 +8,7 @@ import { describeError } from '../error-replies.ts'
 import { backendEnv } from './backend-env.ts'
 import { closed, GitBackends } from './git-backend.ts'
 import { writeHooks } from './hooks.ts'
+import { acceptMissedPushes } from './missed-pushes.ts'
 import { PushChannel } from './push-channel.ts'
 import { ensureRepository, hasRepository } from './repositories.ts'
 
@@ -45,6 +46,7 @@ export async function gitRoutes(app: FastifyInstance, deps: ApiDeps): Promise<vo
     channel: await PushChannel.open(deps, join(deps.config.dataDir, 'run', 'push.sock')),
     closing: closing.signal,
   }
+  app.addHook('onReady', async () => void acceptMissedPushes(deps, closing.signal))
   app.addHook('preClose', async () => {
     await scope.channel[Symbol.asyncDispose]()
     setTimeout(() => closing.abort(new Error('the server stops')), FAREWELL_MS).unref()

@@ -5,12 +5,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { dirname } from 'node:path'
 import type { Build } from '#domain/build'
 import { messageOf } from '#domain/errors'
-import { CommitSha, type ProjectName } from '#domain/ids'
+import type { ProjectName } from '#domain/ids'
 import { buildUrl } from '../builds/build-url.ts'
 import type { ApiDeps } from '../deps.ts'
 import { readBody } from '../webhooks/read-body.ts'
-import { acceptPush, type RefUpdate } from './accept-push.ts'
+import { acceptPush, type GitPush } from './accept-push.ts'
 import { BuildNarrator } from './narrate-build.ts'
+import { readRefUpdates } from './ref-updates.ts'
 
 /** One push in flight: its hook proves by the id that it belongs to it. Disposing ends what is told to the pusher. */
 export interface ExpectedPush extends Disposable {
@@ -84,16 +85,18 @@ export class PushChannel implements AsyncDisposable {
       return
     }
     try {
-      const updates = readUpdates((await readBody(request, MAX_UPDATES_BYTES)).toString('utf8'))
-      await this.#tell(response, { ...expected, updates }, mode === 'wait')
+      const updates = readRefUpdates((await readBody(request, MAX_UPDATES_BYTES)).toString('utf8'))
+      await this.#tell(response, { ...expected, id, updates }, mode === 'wait')
     } catch (error) {
       this.#deps.log.error({ err: error, project: expected.project }, 'push could not be handled')
-      response.write(`the push was stored, but no build was queued: ${messageOf(error)}\n`)
+      // Before anything was told, the hook keeps the push for later.
+      if (response.headersSent) response.write(`${messageOf(error)}\n`)
+      else response.writeHead(503)
     }
     response.end()
   }
 
-  async #tell(response: ServerResponse, push: Expected & { updates: RefUpdate[] }, isWaiting: boolean): Promise<void> {
+  async #tell(response: ServerResponse, push: Expected & GitPush, isWaiting: boolean): Promise<void> {
     const { builds, notes } = await acceptPush(this.#deps, push)
     for (const note of notes) response.write(`${note}\n`)
     const ended = new AbortController()
@@ -122,14 +125,3 @@ export class PushChannel implements AsyncDisposable {
     if (signal.aborted && !response.destroyed) response.write(`[build ${build.number}] goes on: ${url}\n`)
   }
 }
-
-/** The lines that git gives a post-receive hook: `OLD NEW REF`. https://git-scm.com/docs/githooks#post-receive */
-function readUpdates(text: string): RefUpdate[] {
-  const lines = text.split('\n').filter((line) => line !== '')
-  return lines.map((line) => {
-    const [before = '', after = '', ...ref] = line.split(' ')
-    return { ref: ref.join(' '), before: shaOrNull(before), after: shaOrNull(after) }
-  })
-}
-
-const shaOrNull = (text: string) => (/^0+$/.test(text) ? null : CommitSha.parse(text))

@@ -1,11 +1,12 @@
-import { access, mkdir, mkdtempDisposable, readFile, writeFile } from 'node:fs/promises'
+import { access, mkdir, mkdtempDisposable, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { BuildEvent } from '#domain/build-event'
-import { BuildId, StepId, WorkerId } from '#domain/ids'
+import { BuildId, ProjectName, StepId, WorkerId } from '#domain/ids'
 import { exited, run, spawn } from '#host/exec'
+import { acceptMissedPushes } from '../../api/git/missed-pushes.ts'
 import { ADMIN_TOKEN, startApi, type TestApi } from '../support/api.ts'
 
 let api: TestApi
@@ -149,6 +150,27 @@ test('a project whose source is elsewhere takes no pushes, and says where', asyn
   await expect(git(copy.path, 'push', url('check/mirror'), 'main')).rejects.toThrow(
     /https:\/\/git\.example\/a\/b\.git: push there/,
   )
+})
+
+test('a push that the API missed is built when it is back', async () => {
+  await using other = await startApi()
+  const otherPort = await other.listen()
+  await using copy = await workingCopy()
+  const to = `http://check:${ADMIN_TOKEN}@127.0.0.1:${otherPort}/git/check/missed.git`
+  // The hook finds nobody at the socket, as when the API is killed while git works.
+  await rm(join(other.dataDir, 'run', 'push.sock'))
+  const { stderr } = await git(copy.path, 'push', to, 'main')
+  expect(stderr).toMatch(/will be built when Slipway is back/)
+  expect(await other.store.builds.queued()).toEqual([])
+  const stopping = new AbortController()
+  const accepted = acceptMissedPushes(other.deps, stopping.signal)
+  await expect.poll(async () => (await other.store.builds.queued()).length).toBe(1)
+  await expect
+    .poll(async () => (await readdir(join(other.dataDir, 'git/repos/check/missed.git'))).join())
+    .not.toMatch(/missed-/)
+  stopping.abort()
+  await accepted
+  expect(await other.store.projects.get(ProjectName.parse('check/missed'))).toMatchObject({ defaultBranch: 'main' })
 })
 
 test('nowait returns at once', async () => {

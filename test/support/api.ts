@@ -6,6 +6,7 @@ import type { FastifyInstance, InjectOptions } from 'fastify'
 import { createLogger } from '#host/log'
 import type { Store } from '#store/contract'
 import { openStore } from '#store/open-store'
+import type { ApiDeps } from '../../api/deps.ts'
 import { createServer } from '../../api/server.ts'
 import { startRedis } from './redis.ts'
 
@@ -15,6 +16,7 @@ export const ADMIN_TOKEN = 'slip_admin-token-of-the-tests'
 export interface TestApi extends AsyncDisposable {
   readonly app: FastifyInstance
   readonly store: Store
+  readonly deps: ApiDeps
   readonly dataDir: string
   readonly redisUrl: string
   baseUrl: string
@@ -39,13 +41,15 @@ export async function startApi(options: { registryUrl?: string; baseUrl?: string
     kubeconfigFile: join(dataDir, 'kubeconfig'),
   }
   const dashboardDir = join(dataDir, 'dashboard')
-  const app = createServer({ store, config, log: createLogger('api', 'fatal'), dashboardDir })
+  const deps = { store, config, log: createLogger('api', 'fatal'), dashboardDir }
+  const app = createServer(deps)
   stack.adopt(app, (server) => server.close())
   await app.ready()
   const open = stack.move()
   const api: TestApi = {
     app,
     store,
+    deps,
     dataDir,
     redisUrl: redis.url,
     baseUrl: config.baseUrl,
