@@ -23,7 +23,7 @@ const LOW_DISK_BYTES = 5 * 1024 ** 3
 export async function checkHost(dataDir = '/var/lib'): Promise<HostCheck[]> {
   return [
     checkRoot(),
-    await checkProgram('runc', ['--version'], 'runc'),
+    await checkRunc(),
     await checkProgram('ip', ['-V'], 'iproute2'),
     await checkProgram('nft', ['--version'], 'nftables'),
     await checkProgram('unshare', ['--version'], 'util-linux'),
@@ -49,6 +49,18 @@ async function checkProgram(file: string, args: readonly string[], packageName: 
     return ok(file, (stdout.toString() || stderr).split('\n')[0]?.trim() ?? '')
   } catch (error) {
     return { name: file, state: 'missing', detail: messageOf(error), remedy: `apt-get install ${packageName}` }
+  }
+}
+
+async function checkRunc(): Promise<HostCheck> {
+  const found = await checkProgram('runc', ['--version'], 'runc')
+  const [major = 0, minor = 0] = /(\d+)\.(\d+)/.exec(found.detail)?.slice(1).map(Number) ?? []
+  if (found.state !== 'ok' || major > 1 || minor >= 1) return found
+  return {
+    ...found,
+    state: 'missing',
+    remedy: 'install runc 1.1 or later',
+    detail: `${found.detail}, expected 1.1 or later`,
   }
 }
 

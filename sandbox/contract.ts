@@ -18,8 +18,12 @@ export interface SnapshotLayers {
 export interface ActiveSnapshot extends AsyncDisposable, SnapshotLayers {
   /** The directory that holds only what was changed, in overlayfs's own form of whiteouts and opaque directories. */
   readonly upperDir: string
-  /** Mounts the merged tree read-write and returns its root; a second call returns the same mount. */
-  mount(): Promise<string>
+  /**
+   * Mounts the merged tree read-write and returns its root; a second call returns the same mount. For a container the
+   * tree also shows the mount points that it needs (`/proc`, `/dev`, `/sys`, `/etc/resolv.conf`, `/etc/hosts`), which
+   * are neither in `upperDir` nor in `lowerDirs`; who writes files itself says `mountPoints: false`.
+   */
+  mount(options?: { mountPoints: boolean }): Promise<string>
   /** Makes the upper directory a snapshot of its own, beneath the same parent. Unmounts first. */
   commit(key: SnapshotKey): Promise<void>
 }
@@ -37,6 +41,7 @@ export interface Snapshots {
   view(key: SnapshotKey | null): Promise<SnapshotView>
   /** The directories of a committed snapshot and all its parents. */
   layersOf(key: SnapshotKey): Promise<SnapshotLayers>
+  /** Fails with kind `conflict` while others stand on it or it is in use. */
   remove(key: SnapshotKey): Promise<void>
 }
 
@@ -121,7 +126,10 @@ export interface ExecProcess extends AsyncDisposable {
 }
 
 export interface Containers {
-  /** Starts the program; aborting the signal kills the container. */
+  /**
+   * Starts the program; aborting the signal kills the container. Fails with kind `step-failed` and an `exitCode` of 126
+   * or 127 where the program cannot be run. A program killed by a signal ends with code 128 + its number.
+   */
   start(spec: ContainerSpec, signal: AbortSignal): Promise<Container>
 }
 
@@ -135,7 +143,7 @@ export interface Sandbox extends AsyncDisposable {
 export interface SandboxOptions {
   /** Below this directory lie snapshots and mounts. */
   dataDir: string
-  /** Names cgroups, namespaces and interfaces: `slip-<owner>-…`. One live process per owner. */
+  /** Letters, digits, dots and dashes; part of the names of control groups. One live process per owner. */
   owner: string
   /** Network namespaces kept ready. */
   warmNetworks: number

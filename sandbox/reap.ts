@@ -29,7 +29,6 @@ export async function reapDead(reaping: Reaping): Promise<void> {
     using claimed = tryClaim(other, sys)
     if (!claimed) continue
     await reap({ ...reaping, scope: claimed }, trash)
-    await trash.takeOver(claimed)
   }
 }
 
@@ -67,7 +66,7 @@ async function unmountBelow(sys: Sys, dirs: readonly string[]): Promise<number> 
 }
 
 /** Fifth field of each line; blanks and backslashes are written as octal numbers. */
-export function mountPoints(mountinfo: string): string[] {
+function mountPoints(mountinfo: string): string[] {
   return mountinfo
     .split('\n')
     .map((line) => line.split(' ')[4])

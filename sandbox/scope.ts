@@ -79,7 +79,7 @@ export function tryClaim(scope: Scope, sys: Sys): ClaimedScope | null {
 }
 
 /** The file whose lock says that the owner lives, and whose text is the owner's name. */
-export function lockFile(scope: Scope): string {
+function lockFile(scope: Scope): string {
   return `${scope.runDir}.lock`
 }
 

@@ -3,6 +3,8 @@ import { dirname } from 'node:path'
 import type { BytePath, OverlayMount, Sys } from './sys-calls.ts'
 import { MS, S_IF, SysError } from './sys-calls.ts'
 
+const LOCK_TOOL = 'flock'
+
 /** What the tools print for the errors that callers tell apart, as glibc words them. */
 const MESSAGES: readonly (readonly [text: string, code: string])[] = [
   ['no such file or directory', 'ENOENT'],
@@ -61,7 +63,7 @@ export function openToolSys(): Sys {
     },
     tryLock(fd, mode) {
       // The lock belongs to the open file, which the tool shares with us and which outlives the tool.
-      const done = spawnSync('flock', ['--nonblock', `--${mode}`, '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] })
+      const done = spawnSync(LOCK_TOOL, ['--nonblock', `--${mode}`, '3'], { stdio: ['ignore', 'ignore', 'pipe', fd] })
       if (done.status === 0) return true
       if (done.status === 1) return false
       throw new SysError('flock', `file ${fd}`, 'UNKNOWN', done.error?.message ?? done.stderr.toString().trim())

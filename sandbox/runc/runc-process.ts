@@ -35,15 +35,16 @@ export async function startRunc(call: RuncCall): Promise<RuncProcess> {
   const child = spawn(
     'runc',
     ['--root', call.stateDir, '--log', call.logFile, '--log-format', 'json', name, '--pid-file', call.pidFile, ...args],
-    { stdio: [call.stdin, 'pipe', 'pipe'] },
+    // A session of its own: an interrupt from the terminal is for us to pass on.
+    { stdio: [call.stdin, 'pipe', 'pipe'], detached: true },
   )
   const output = keepOutput(child)
   const ended = exited(child)
   try {
-    const first = await Promise.race([started.appeared.then(() => 'started' as const), ended])
-    // A short program may end before the news of its pid file arrives.
+    await Promise.race([started.appeared, ended])
+    // The file is written when the program has started; a short one may end before the news arrives.
     const pid = await readPid(call.pidFile)
-    if (pid === null || (first !== 'started' && (await failedEarly(first, call.logFile)))) {
+    if (pid === null) {
       await ended
       throw startError(call.program, await readRuncError(call.logFile))
     }
@@ -53,13 +54,8 @@ export async function startRunc(call: RuncCall): Promise<RuncProcess> {
   }
 }
 
-/** runc itself reports a program that the kernel refused only in its log. */
-async function failedEarly(exit: ExitStatus, logFile: string): Promise<boolean> {
-  return exit.code !== 0 && (await readRuncError(logFile)) !== null
-}
-
 /** What a program prints, until its reader has it. */
-export interface Output {
+interface Output {
   readonly stdout: Readable
   readonly stderr: Readable
   /** Stops reading, so that the program is no longer held up; readers see the end. */

@@ -28,11 +28,13 @@ export async function prepareActive(store: SnapshotStore, parent: SnapshotKey | 
   const active: ActiveSnapshot = {
     lowerDirs,
     upperDir,
-    async mount() {
+    async mount({ mountPoints } = { mountPoints: true }) {
       if (state === 'mounted') return rootDir
       if (state !== 'writable')
         throw new SlipwayError('invalid', `Snapshot ${upperDir} cannot be mounted: it is ${state}`)
-      mountWritable(store.sys, { target: rootDir, upperDir, workDir, lowerDirs }, store.layout.stub)
+      // The lowest layer is one that no image has: the mount points of a container, or nothing.
+      const bottom = mountPoints ? store.layout.stub : store.layout.empty[0]
+      mountWritable(store.sys, { target: rootDir, upperDir, workDir, lowerDirs: [...lowerDirs, bottom] })
       state = 'mounted'
       return rootDir
     },

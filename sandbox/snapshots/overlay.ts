@@ -12,14 +12,15 @@ export interface WritableTree {
   target: string
   upperDir: string
   workDir: string
+  /** At least one. */
   lowerDirs: readonly string[]
 }
 
-/** Mounts the layers and, beneath all of them, the mount points that a container needs. */
-export function mountWritable(sys: Sys, tree: WritableTree, bottom: string): void {
+/** Mounts the layers read-write, where the kernel can without syncing them. */
+export function mountWritable(sys: Sys, tree: WritableTree): void {
   const overlay = {
     target: bytePath(tree.target),
-    lowerDirs: [...tree.lowerDirs, bottom].map(bytePath),
+    lowerDirs: tree.lowerDirs.map(bytePath),
     upper: { upperDir: bytePath(tree.upperDir), workDir: bytePath(tree.workDir) },
   }
   try {
@@ -30,7 +31,7 @@ export function mountWritable(sys: Sys, tree: WritableTree, bottom: string): voi
   }
 }
 
-/** A read-only overlay needs two layers, so two empty ones lie beneath. */
+/** Mounts the layers read-only, of which there are at least two. */
 export function mountReadonly(sys: Sys, target: string, lowerDirs: readonly string[]): void {
   sys.mountOverlay({
     target: bytePath(target),

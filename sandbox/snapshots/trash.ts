@@ -1,24 +1,21 @@
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Logger } from '#host/log'
 import { newId } from '#host/new-id'
 import type { Scope } from '../scope.ts'
 
 /**
  * Deletes directories in the background, one after the other: a rename takes them out of sight at once. Disposing
- * finishes the one in hand and leaves the rest to the next owner.
+ * finishes the one in hand and leaves the rest to whoever opens the trash next.
  */
 export interface Trash extends AsyncDisposable {
   throwAway(path: string): Promise<void>
-  /** Adds what a dead owner did not come to delete. */
-  takeOver(dead: Scope): Promise<void>
 }
 
 export async function openTrash(dir: string, scope: Scope, log: Logger): Promise<Trash> {
   await mkdir(dir, { recursive: true, mode: 0o700 })
-  const trashOf = async ({ id }: Scope) =>
-    (await readdir(dir)).filter((name) => name.startsWith(`${id}.`)).map((name) => join(dir, name))
-  const queue = await trashOf(scope)
+  const queue = await leftOf(dir, scope)
   const closing = new AbortController()
   let working: Promise<void> | null = null
 
@@ -41,14 +38,20 @@ export async function openTrash(dir: string, scope: Scope, log: Logger): Promise
   }
   return {
     throwAway,
-    async takeOver(dead) {
-      for (const path of await trashOf(dead)) await throwAway(path)
-    },
     async [Symbol.asyncDispose]() {
       closing.abort()
       await working
     },
   }
+}
+
+/** What its owner did not come to delete: ours of an earlier time, and of all who have ended. */
+async function leftOf(dir: string, scope: Scope): Promise<string[]> {
+  const ended = (name: string) => {
+    const id = name.split('.')[0] ?? ''
+    return id === scope.id || !existsSync(join(dirname(scope.runDir), `${id}.lock`))
+  }
+  return (await readdir(dir)).filter(ended).map((name) => join(dir, name))
 }
 
 async function remove(path: string, log: Logger): Promise<void> {

@@ -30,7 +30,8 @@ async function startHolder(owner: string, wrapper: readonly string[]) {
     seen += String(chunk)
     if (seen.split('\n').length > 2) break
   }
-  expect(programs(seconds), seen).toHaveLength(4)
+  // Both shells have said so just before they start their second program.
+  await expect.poll(() => programs(seconds), { message: seen }).toHaveLength(4)
   const owned = stack.move()
   return {
     dataDir: data.path,
@@ -84,6 +85,23 @@ test('the wrapper takes processes, mounts and namespaces along, and another owne
     expect(hostTraces(holder.dataDir, 'test-wrapped')).toMatchObject({ cgroups: [], tables: [] })
   }
   expect(hostTraces(holder.dataDir, 'test-wrapped', 'test-other')).toEqual(noTraces)
+})
+
+test('who works in the wrapper removes what a dead one left outside of it', async () => {
+  await using holder = await startHolder('test-outside', [])
+  await holder.end('SIGKILL')
+  expect(hostTraces(holder.dataDir).mounts.length).toBeGreaterThan(0)
+  const script = `
+    const { openSandbox } = await import('#sandbox')
+    const { createLogger } = await import('#host/log')
+    const options = { dataDir: ${JSON.stringify(holder.dataDir)}, owner: 'test-inside', warmNetworks: 0 }
+    await using sandbox = await openSandbox(options, createLogger('test', 'warn'))`
+  const [file, ...args] = [...sandboxWrapper(), process.execPath, '--input-type=module', '-e', script]
+  const child = spawn(file ?? '', args, { stdio: 'inherit' })
+  expect(await once(child, 'exit')).toEqual([0, null])
+  expect(holder.running()).toEqual([])
+  await expect.poll(() => readdirSync(join(holder.dataDir, 'snapshots/trash'))).toEqual([])
+  expect(hostTraces(holder.dataDir, 'test-outside', 'test-inside')).toEqual(noTraces)
 })
 
 test('SIGTERM leaves nothing', async () => {

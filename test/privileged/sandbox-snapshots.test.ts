@@ -55,6 +55,30 @@ test('an empty image stays as empty as its program leaves it', async () => {
   expect(snapshot.lowerDirs).toEqual([])
 })
 
+test('who writes files itself sees only the image', async () => {
+  for (const [parent, expected] of [
+    [null, []],
+    [base, ['bin', 'etc', 'tmp']],
+  ] as const) {
+    await using snapshot = await sandbox.snapshots.prepare(parent)
+    expect(readdirSync(await snapshot.mount({ mountPoints: false })).sort()).toEqual(expected)
+  }
+})
+
+test('what was thrown away is deleted, by another one if need be', async () => {
+  const path = mkdtempSync(join(data.path, 'trash-'))
+  const open = (owner: string) => openSandbox({ dataDir: path, owner, warmNetworks: 0 }, log)
+  const trash = join(path, 'snapshots/trash')
+  {
+    await using first = await open('test-first')
+    for (let count = 0; count < 20; count++) {
+      await using _thrown = await first.snapshots.prepare(null)
+    }
+  }
+  await using _second = await open('test-second')
+  await expect.poll(() => readdirSync(trash)).toEqual([])
+})
+
 test('a commit is seen by views, children and other owners', async () => {
   await changesOf(base, 'echo one > /one; rm -r /tmp; mkdir /tmp; echo new > /tmp/new', 'sha256:one')
   await changesOf('sha256:one', 'rm /one; echo two > /two', 'sha256:two')
