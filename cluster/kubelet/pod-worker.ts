@@ -125,6 +125,8 @@ class Worker implements PodWorker {
     this.#sidecarsStopping.abort(new Error('the pod’s containers have ended'))
     await Promise.all(sidecars)
     this.#report.publish()
+    // The address may be another pod's as soon as the network is gone.
+    await this.#report.settle()
   }
 
   async #startSidecar(record: ContainerRecord, context: PodContext): Promise<void> {
