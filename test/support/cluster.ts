@@ -74,13 +74,15 @@ class PretendNode implements AsyncDisposable {
   readonly #watching: Disposable
   readonly #work = new Set<Promise<void>>()
   #address = 0
+  /** Names of pods that are left as they are. */
+  readonly ignores = new Set<string>()
   /** Whether a pod becomes ready. */
   becomesReady: (pod: Pod) => boolean = () => true
 
   constructor(objects: ObjectStore) {
     this.#objects = objects
     this.#watching = objects.watch('Pod', ({ type, object }) => {
-      if (type === 'DELETED') return
+      if (type === 'DELETED' || this.ignores.has(object.metadata.name)) return
       const work = object.spec.nodeName ? this.#serve(object) : this.#bind(object)
       this.#work.add(work.catch(() => {}))
     })
@@ -95,11 +97,6 @@ class PretendNode implements AsyncDisposable {
       metadata: { name: 'pretend' },
       status: { conditions },
     })
-  }
-
-  /** Tries again for pods that were not ready. */
-  async refresh(): Promise<void> {
-    for (const pod of this.#objects.list('Pod')) if (pod.spec.nodeName) await this.#serve(pod)
   }
 
   async #bind(pod: Pod): Promise<void> {
