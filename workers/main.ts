@@ -20,6 +20,9 @@ import { serveQueue } from './serve-queue.ts'
 import { serveRollouts } from './serve-rollouts.ts'
 import { createStepCache } from './step-cache.ts'
 
+/** New pods that live this long did not crash at their start. */
+const SOAK_MS = 1000
+
 const config = readConfig()
 const log = createLogger('worker', config.logLevel)
 const signal = shutdownSignal(log)
@@ -38,7 +41,7 @@ if (earlier) {
   if (builds.length > 0) log.warn({ builds }, 'builds of the worker before were given back')
 }
 const deps = await openDeps(config, store, sandbox)
-const rolloutDeps = { store, openCluster: () => openCluster(config.kubeconfigFile), now: Date.now }
+const rolloutDeps = { store, openCluster: () => openCluster(config.kubeconfigFile), now: Date.now, soakMs: SOAK_MS }
 
 stack.use(startJanitor({ store, mirrors: deps.mirrors, log }))
 const rollouts = serveRollouts(

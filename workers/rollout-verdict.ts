@@ -35,7 +35,7 @@ export function judgeRollout(deployment: Deployment, pods: readonly Pod[], image
   if (updated < desired) return verdict('progressing', `${updated} of ${desired} new pods started`)
   const total = deployment.status?.replicas ?? 0
   if (available < updated) return verdict('progressing', `${available} of ${updated} new pods are available`)
-  if (total > updated) return verdict('progressing', `${total - updated} old pods are to end`)
+  if (total > updated) return verdict('progressing', `old pods that have to end: ${total - updated}`)
   return verdict('done', `${available} of ${desired} pods run the new image`)
 }
 

@@ -10,6 +10,8 @@ export interface RolloutDeps {
   store: Store
   openCluster: () => Promise<Cluster>
   now: () => number
+  /** How long the new pods have to stay available before the rollout counts as done. */
+  soakMs: number
 }
 
 /** What we wrote on the Deployment, so that a later worker can still go back. */
@@ -28,7 +30,7 @@ export async function runRollout(deps: RolloutDeps, rollout: Rollout, signal: Ab
     const { cluster, deployment } = await reach(deps, rollout, signal)
     const started = await setImage(cluster, deployment, rollout, signal)
     await report({ status: 'progressing', message: `setting ${rollout.image}` })
-    const verdict = await follow({ cluster, rollout, started: started.deployment, report }, signal)
+    const verdict = await follow(deps, { cluster, rollout, started: started.deployment, report }, signal)
     if (verdict.kind === 'done') return await report({ status: 'succeeded', ...verdictChange(verdict) })
     const back = await rollBack(cluster, rollout, started.previousImage, signal)
     await report({
@@ -91,23 +93,35 @@ interface Followed {
 }
 
 /** Looks whenever something changes; the Deployment's own deadline decides, and ours where its controller is silent. */
-async function follow({ cluster, rollout, started, report }: Followed, signal: AbortSignal): Promise<Verdict> {
+async function follow(
+  { now, soakMs }: RolloutDeps,
+  { cluster, rollout, started, report }: Followed,
+  signal: AbortSignal,
+): Promise<Verdict> {
   const { namespace, deployment: name } = rollout.target
   const bell = new Bell()
   using _ = cluster.watch(namespace, name, () => bell.ring())
   const deadlineMs = (started.spec?.progressDeadlineSeconds ?? 600) * 1000 + GRACE_MS
   const deadline = AbortSignal.timeout(deadlineMs)
   let said = ''
+  let doneAtMs: number | null = null
   for (;;) {
     const verdict = await look(cluster, rollout, signal)
-    if (verdict && verdict.kind !== 'progressing') return verdict
+    if (verdict?.kind === 'failed') return verdict
+    if (verdict?.kind === 'progressing') doneAtMs = null
+    if (verdict?.kind === 'done') {
+      // A program without a readiness probe is available before it has had the time to crash.
+      doneAtMs ??= now()
+      if (now() - doneAtMs >= soakMs) return verdict
+    }
     if (deadline.aborted) {
       const replicas = verdict?.replicas ?? rollout.replicas
       return { kind: 'failed', message: `not available after ${deadlineMs / 1000} s`, replicas }
     }
     if (verdict && verdict.message !== said) await report({ status: 'progressing', ...verdictChange(verdict) })
     said = verdict?.message ?? said
-    await bell.wait(AbortSignal.any([signal, deadline, AbortSignal.timeout(LOOK_AGAIN_MS)]))
+    const pauseMs = doneAtMs === null ? LOOK_AGAIN_MS : Math.max(1, doneAtMs + soakMs - now())
+    await bell.wait(AbortSignal.any([signal, deadline, AbortSignal.timeout(pauseMs)]))
     signal.throwIfAborted()
   }
 }

@@ -27,7 +27,7 @@ test.for([
   [{}, 3, 'progressing', /see the change/],
   [{ updatedReplicas: 1, replicas: 4, availableReplicas: 3 }, 2, 'progressing', /1 of 3 new pods started/],
   [{ updatedReplicas: 3, replicas: 4, availableReplicas: 2 }, 2, 'progressing', /2 of 3 new pods are available/],
-  [{ updatedReplicas: 3, replicas: 4, availableReplicas: 4 }, 2, 'progressing', /1 old pods/],
+  [{ updatedReplicas: 3, replicas: 4, availableReplicas: 4 }, 2, 'progressing', /old pods that have to end: 1/],
   [{ updatedReplicas: 3, replicas: 3, availableReplicas: 3, readyReplicas: 3 }, 2, 'done', /3 of 3/],
 ] as const)('%j at generation %d is %s', ([status, generation, kind, message]) => {
   const verdict = judgeRollout(deploymentOf(status, generation), [], image)

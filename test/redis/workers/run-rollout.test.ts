@@ -82,6 +82,11 @@ class OneDeployment implements Cluster {
     return this.#isBroken ? [{ ...pod, status: { containerStatuses: [status] } }] : []
   }
 
+  breakPods(): void {
+    this.#isBroken = true
+    this.#onChange()
+  }
+
   watch(_namespace: string, _name: string, onChange: () => void): Disposable {
     this.#onChange = onChange
     return { [Symbol.dispose]: () => {} }
@@ -120,9 +125,9 @@ async function progressOf(rollout: Rollout): Promise<string[]> {
   return statuses
 }
 
-async function runOn(cluster: Cluster, rollout: Rollout): Promise<Rollout> {
+async function runOn(cluster: Cluster, rollout: Rollout, soakMs = 0): Promise<Rollout> {
   const claimed = (await store.rollouts.claim(workerId(), 60_000, 1))!
-  await runRollout({ store, openCluster: async () => cluster, now: Date.now }, claimed, forever)
+  await runRollout({ store, openCluster: async () => cluster, now: Date.now, soakMs }, claimed, forever)
   return (await store.rollouts.get(rollout.id))!
 }
 
@@ -153,6 +158,15 @@ test('an image that crashes is rolled back to the one before', async () => {
   expect(cluster.images).toEqual([rollout.image, OLD])
   expect((await progressOf(rollout)).at(-1)).toBe('rolled-back')
   expect(await store.rollouts.lastVerified(rollout.target)).toBeNull()
+})
+
+test('an image that crashes just after it was available is rolled back too', async () => {
+  const cluster = new OneDeployment()
+  const rollout = await requestOne()
+  const running = runOn(cluster, rollout, 200)
+  await expect.poll(async () => (await store.rollouts.get(rollout.id))?.message).toContain('1 of 1 pods')
+  cluster.breakPods()
+  expect(await running).toMatchObject({ status: 'rolled-back' })
 })
 
 test('a rollout that a dead worker began still knows what to go back to', async () => {
