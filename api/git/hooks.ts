@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { writeFileAtomic } from '#host/files'
 
 /**
@@ -9,7 +10,7 @@ import { writeFileAtomic } from '#host/files'
 export async function writeHooks(dataDir: string): Promise<string> {
   const dir = join(dataDir, 'git', 'hooks')
   await mkdir(dir, { recursive: true, mode: 0o700 })
-  const program = join(import.meta.dirname, 'post-receive.ts')
+  const program = fileURLToPath(import.meta.resolve('./post-receive.ts'))
   await writeFileAtomic(join(dir, 'post-receive'), script(process.execPath, program), 0o755)
   return dir
 }
