@@ -1,5 +1,6 @@
 import type { Directives } from './directives.ts'
 import { DockerfileError, locate, type SourceText } from './errors.ts'
+import type { Heredoc } from './heredoc.ts'
 import type { ArgInstruction, FromInstruction, PlacedInstruction } from './instruction.ts'
 import { type LogicalLine, readLines } from './lines.ts'
 import { readInstruction } from './read-instruction.ts'
@@ -55,7 +56,19 @@ function placeInstruction(line: LogicalLine, escape: string, source: SourceText)
   const { flags, rest } = keyword === 'ONBUILD' ? { flags: [], rest: behind.trim() } : takeFlags(behind)
   const parts = { keyword, flags, rest, text, heredocs, escape }
   const instruction = locateParse(source, { first, last }, () => readInstruction(parts))
-  return { instruction, title: `${keyword} ${behind.trim().replace(/\s+/g, ' ')}`.trim(), first, last }
+  return { instruction, title: titleOf(keyword, behind, heredocs), first, last }
+}
+
+const SUMMARY_CHARACTERS = 40
+
+/** The instruction on one line; of a here-document, which has none, the beginning of its first line. */
+function titleOf(keyword: string, behind: string, heredocs: readonly Heredoc[]): string {
+  const words = `${keyword} ${behind.trim().replace(/\s+/g, ' ')}`.trim()
+  const body = heredocs[0]?.content.trim()
+  if (!body) return words
+  const line = body.split('\n', 1)[0] ?? ''
+  const isWhole = line === body && line.length <= SUMMARY_CHARACTERS
+  return `${words} (${isWhole ? line : `${line.slice(0, SUMMARY_CHARACTERS)}…`})`
 }
 
 /** Messages of the parser name the line themselves, too: they are read without the excerpt. */
