@@ -55,7 +55,9 @@ export function createBuildClaims(
       const { outcome, build } = await changeBuild(redis, claim.build.id, guard, (snapshot) =>
         snapshot.build.status === 'running' ? backToQueue(snapshot, reason, nowMs) : null,
       )
-      if (outcome === 'ok' && build?.status === 'queued') await tickets.add([build])
+      if (outcome !== 'ok' || !build) return
+      claim.build = build
+      if (build.status === 'queued') await tickets.add([build])
     },
     async reclaimExpired(nowMs, maxAttempts) {
       const expired = (await redis.zrangebyscore(keys.leases, '-inf', nowMs)) as BuildId[]
