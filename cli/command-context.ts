@@ -4,8 +4,8 @@ import type { Logger } from '#host/log'
 /** What `main.ts` hands to each command. */
 export interface CommandContext {
   /** Reads the environment; a wrong value is an error. */
-  config(): Config
-  createLog(level: string): Logger
+  config: () => Config
+  createLog: (level: string) => Logger
   /** Aborts at SIGINT and SIGTERM. */
   signal: AbortSignal
 }

@@ -47,16 +47,18 @@ export function createSharedWork(): SharedWork {
       signal.throwIfAborted()
       const flight = flights.get(name) ?? takeOff(name, work)
       flight.waiting++
+      const { promise: left, reject } = Promise.withResolvers<never>()
       const leave = (): void => {
         flight.waiting--
-        if (flight.waiting > 0) return
+        // Others go on waiting, we do not; the last one waits for the end that it has ordered.
+        if (flight.waiting > 0) return reject(signal.reason)
         // Whoever comes now starts anew instead of joining what was cancelled.
         if (flights.get(name) === flight) flights.delete(name)
         flight.controller.abort(signal.reason)
       }
       signal.addEventListener('abort', leave, { once: true })
       try {
-        return (await flight.result) as T
+        return (await Promise.race([flight.result, left])) as T
       } finally {
         signal.removeEventListener('abort', leave)
       }

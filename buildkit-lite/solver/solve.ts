@@ -12,12 +12,12 @@ import { type Probe, probeCache, remember } from './probe-cache.ts'
 import { createSemaphore } from './semaphore.ts'
 import { cancelledError, failedOutcome, locateError } from './step-errors.ts'
 import { stepsBefore } from './step-inputs.ts'
-import { digestOf, type KeyContext, stepKey } from './step-key.ts'
+import { digestOf, type KeyContext, lineageOf } from './step-key.ts'
 import type { StepScope } from './step-scope.ts'
 
-/** What became of a step: the file system it makes, and the key that steps on top count it by. */
+/** What became of a step: the file system it makes. */
 export interface SolvedStep {
-  key: string
+  lineage: string
   chain: Chain
   /** When its layer was made; null for a base image. */
   createdAtMs: number | null
@@ -120,31 +120,29 @@ class Solving {
     const scope = this.#scopeOf(index)
     const context = this.#keyContext(index, step)
     const probe = await probeCache(scope, step, { keyOf: (input) => this.#keyOf(input), context }, this.#signal)
-    const { key, result, cached } = await this.#resultOf(index, probe, scope)
+    const { result, cached } = await this.#resultOf(index, probe, scope)
     const chain = extendChain(this.#chainOf(operation.input), [{ layer: result.layer, source: null }])
-    return await this.#done(index, { key, chain, createdAtMs: result.createdAtMs }, cached)
+    const parent = operation.input === null ? null : this.#solvedAt(operation.input).lineage
+    const lineage = lineageOf(operation, parent, context)
+    return await this.#done(index, { lineage, chain, createdAtMs: result.createdAtMs }, cached)
   }
 
   /** A base image is taken as it is described; its files come when a step needs them. */
   async #takeBase(index: number, operation: BaseOperation): Promise<SolvedStep> {
     const layers = operation.image.layers.map((layer) => ({ layer, source: operation.image.source }))
     const local = await Promise.all(layers.map(({ layer }) => isAvailable(this.#tools, { layer, source: null })))
-    const { key } = stepKey(operation, [], this.#keyContext(index, this.#stepAt(index)))
-    const solved = { key, chain: extendChain(EMPTY_CHAIN, layers), createdAtMs: null }
+    const lineage = lineageOf(operation, null, this.#keyContext(index, this.#stepAt(index)))
+    const solved = { lineage, chain: extendChain(EMPTY_CHAIN, layers), createdAtMs: null }
     return await this.#done(index, solved, local.every(Boolean))
   }
 
-  async #resultOf(
-    index: number,
-    probe: Probe,
-    scope: StepScope,
-  ): Promise<{ key: string; result: CachedStep; cached: boolean }> {
-    if (probe.kind === 'hit') return { key: probe.key, result: probe.step, cached: true }
+  async #resultOf(index: number, probe: Probe, scope: StepScope): Promise<{ result: CachedStep; cached: boolean }> {
+    if (probe.kind === 'hit') return { result: probe.step, cached: true }
     const key = probe.keys[0]?.key ?? ''
     const twin = this.#byKey.get(key)
     const result = twin ?? this.#execute(index, probe, scope)
     this.#byKey.set(key, result)
-    return { key, result: await result, cached: twin !== undefined }
+    return { result: await result, cached: twin !== undefined }
   }
 
   async #execute(index: number, probe: Extract<Probe, { kind: 'miss' }>, scope: StepScope): Promise<CachedStep> {
@@ -198,8 +196,8 @@ class Solving {
   /** Both what made it and what it became, so that nothing is put on top of a layer it was not made on. */
   #keyOf(fileSystem: FileSystem): string {
     if (fileSystem === null) return digestOf('scratch')
-    const { key, chain } = this.#solvedAt(fileSystem)
-    return digestOf([key, chain.id])
+    const { lineage, chain } = this.#solvedAt(fileSystem)
+    return digestOf([lineage, chain.id])
   }
 
   #keyContext(index: number, step: PlanStep): KeyContext {

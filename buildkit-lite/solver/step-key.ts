@@ -29,6 +29,14 @@ export function stepKey(operation: Operation, inputs: readonly KeyComponent[], c
   return { key: digestOf([KEY_VERSION, operation.kind, components]), place, components }
 }
 
+/**
+ * The instructions that a file system was made by, without the files they read: with the layers that came of them it
+ * is what steps on top count as their parent, whichever of its keys a step was found by.
+ */
+export function lineageOf(operation: Operation, parent: string | null, context: KeyContext): string {
+  return digestOf([KEY_VERSION, operation.kind, operationComponents(operation, context), parent])
+}
+
 /** A digest of a plain value; equal values have equal digests. */
 export function digestOf(value: unknown): string {
   return `sha256:${createHash('sha256').update(JSON.stringify(value)).digest('hex')}`

@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest'
+import { missReason } from '../../../buildkit-lite/solver/miss-reason.ts'
+
+const components = (entries: Record<string, string>) =>
+  Object.entries(entries).map(([name, digest]) => ({ name, digest }))
+const before = { parent: '1', 'RUN command': '1', 'file a': '1', 'file b': '1' }
+
+test.for<[string, Record<string, string> | null, Record<string, string>, string]>([
+  ['nothing is known', null, before, 'not built before'],
+  ['a file changed', before, { ...before, 'file a': '2' }, 'COPY input changed: a'],
+  ['a file is new', before, { ...before, 'file c': '1' }, 'COPY input changed: c'],
+  ['a file is gone', before, { parent: '1', 'RUN command': '1', 'file a': '1' }, 'COPY input changed: b'],
+  [
+    'many files changed',
+    {},
+    { 'file a': '1', 'file b': '1', 'file c': '1', 'file d': '1', 'file e': '1' },
+    'COPY input changed: a, b, c and 2 more',
+  ],
+  [
+    'the command and what is before it changed',
+    before,
+    { ...before, parent: '2', 'RUN command': '2' },
+    'RUN command changed',
+  ],
+  ['only what is before it changed', before, { ...before, parent: '2' }, 'an earlier step or the base image changed'],
+  ['a part is gone', before, { parent: '1', 'file a': '1', 'file b': '1' }, 'RUN command was removed'],
+  ['nothing changed', before, before, 'its result is no longer stored'],
+])('%s', ([, old, now, reason]) => {
+  expect(missReason(components(now), old && components(old))).toBe(reason)
+})

@@ -1,0 +1,91 @@
+import { expect, test } from 'vitest'
+import type { ContextEntry } from '../../../buildkit-lite/context/contract.ts'
+import { createExclusion } from '../../../buildkit-lite/solver/exclusion.ts'
+import { NO_EXCLUSION, treeOfEntries, walk } from '../../../buildkit-lite/solver/file-tree.ts'
+import { MissingSourceError, selectSource } from '../../../buildkit-lite/solver/select-sources.ts'
+
+const file = (path: string): ContextEntry => entry(path, 'file', null)
+const link = (path: string, target: string): ContextEntry => entry(path, 'symlink', target)
+const entry = (path: string, kind: ContextEntry['kind'], linkTarget: string | null): ContextEntry => ({
+  path,
+  kind,
+  linkTarget,
+  mode: 0o644,
+  contentId: kind === 'file' ? `sha256:${path}` : null,
+  sizeBytes: 0,
+})
+
+const tree = treeOfEntries([
+  file('a.txt'),
+  file('.h.txt'),
+  file('arr[0].x'),
+  file('d1/f'),
+  file('d2/s/k'),
+  link('escape', '../../../../d1/f'),
+  link('here', 'd2'),
+  link('loop', 'loop'),
+  link('nowhere', 'gone'),
+])
+const select = (source: string, parents = false) =>
+  selectSource(tree, source, { parents, exclusion: NO_EXCLUSION }).map(({ path, name }) => [path, name])
+
+test.for<[string, [string, string][]]>([
+  ['a.txt', [['/a.txt', 'a.txt']]],
+  ['/../../a.txt/', [['/a.txt', 'a.txt']]],
+  ['.', [['/', '']]],
+  [
+    '*.txt',
+    [
+      ['/.h.txt', '.h.txt'],
+      ['/a.txt', 'a.txt'],
+    ],
+  ],
+  [
+    'd?/*',
+    [
+      ['/d1/f', 'f'],
+      ['/d2/s', 's'],
+    ],
+  ],
+  ['arr[[]0].x', [['/arr[0].x', 'arr[0].x']]],
+  ['*none*', []],
+  // Links that are named are followed inside the tree, and keep their own names.
+  ['escape', [['/d1/f', 'escape']]],
+  ['here', [['/d2', 'here']]],
+  ['here/s/k', [['/d2/s/k', 'k']]],
+  ['h*', [['/d2', 'here']]],
+])('%s', ([source, expected]) => {
+  expect(select(source)).toEqual(expected)
+})
+
+test.for(['nope', 'nowhere', 'd1/f/x'])('%s is missing', (source) => {
+  expect(() => select(source)).toThrow(MissingSourceError)
+})
+
+test('links without an end are an error', () => {
+  expect(() => select('loop')).toThrow('more than 40 links')
+})
+
+test.for<[string, string[], string[]]>([
+  ['d2/s/k', ['/d2/s/k'], ['/d2', '/d2/s']],
+  ['./d2/./s/k', ['/d2/s/k'], ['/d2/s']],
+  ['**/k', ['/d2/s/k'], ['/d2', '/d2/s']],
+])('--parents %s', ([source, paths, parents]) => {
+  const selected = selectSource(tree, source, { parents: true, exclusion: NO_EXCLUSION })
+  expect(selected.map((one) => one.path)).toEqual(paths)
+  expect(selected[0]?.parents).toEqual(parents)
+})
+
+test('--parents does not follow links on the way', () => {
+  expect(() => select('here/s/k', true)).toThrow(MissingSourceError)
+})
+
+const walked = (exclude: string[]) =>
+  [...walk(tree, '/', createExclusion(exclude, false))]
+    .map(({ relative }) => relative)
+    .filter((path) => !path.includes('arr'))
+
+test('what is excluded is left out, and what is taken back brings its parents', () => {
+  expect(walked(['*', '!d2/s/k'])).toEqual(['d2', 'd2/s', 'd2/s/k'])
+  expect(walked(['**/*.txt', 'd2', 'escape', 'here', 'loop', 'nowhere'])).toEqual(['d1', 'd1/f'])
+})
