@@ -1,6 +1,6 @@
 import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openBlobStore } from '../../../buildkit-lite/layers/open-blob-store.ts'
@@ -65,7 +65,7 @@ test('a staged blob is removed unless it is committed', async () => {
 test('opening removes what dead writers left, and nothing of live ones', async () => {
   const store = await openBlobStore(dir)
   await using live = await store.stage()
-  const namespace = live.path.split('/').at(-1)!.split('.')[0]!
+  const namespace = basename(live.path).split('.')[0]!
   const child = spawn('true', [])
   await exited(child)
   const dead = join(dir, 'staged', `${namespace}.${child.pid}.x`)
@@ -74,7 +74,6 @@ test('opening removes what dead writers left, and nothing of live ones', async (
   for (const path of [dead, elsewhere, silent]) await writeFile(path, '')
   await utimes(silent, 1, 1)
   await openBlobStore(dir)
-  expect((await readdir(join(dir, 'staged'))).toSorted()).toEqual(
-    [live.path, elsewhere].map((path) => path.split('/').at(-1)).toSorted(),
-  )
+  const left = new Set(await readdir(join(dir, 'staged')))
+  expect(left).toEqual(new Set([live.path, elsewhere].map((path) => basename(path))))
 })
