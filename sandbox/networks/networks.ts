@@ -20,7 +20,7 @@ export async function openNetworks(settings: NetworksSettings): Promise<Networks
     while (idle.length < settings.warm && !maker.closing.aborted) idle.push(await maker.create('build'))
   }
   const filled = fill().catch((error: unknown) => {
-    if (!maker.closing.aborted) settings.log.error({ error }, 'networks cannot be kept ready')
+    if (!maker.closing.aborted) settings.log.error({ err: error }, 'networks cannot be kept ready')
   })
   const takeBack = async (namespace: PinnedNamespace, isSpoilt: boolean) => {
     // An ordinary step cannot change its network, so the next one may have it as it is.

@@ -25,7 +25,9 @@ export function containerOf(runc: RuncProcess, cell: Cell, spec: ContainerSpec, 
   const { stdout, stderr } = runc.output
   let hasExited = false
   const killAll = () => {
-    cell.cgroup.killAll().catch((error: unknown) => log.error({ error, container: cell.id }, 'container does not die'))
+    cell.cgroup
+      .killAll()
+      .catch((error: unknown) => log.error({ err: error, container: cell.id }, 'container does not die'))
   }
   signal.addEventListener('abort', killAll, { once: true })
 
@@ -70,7 +72,7 @@ async function clearAfter(exited: Promise<unknown>, cell: Cell, log: Logger): Pr
     await exited
     await cell.clear()
   } catch (error) {
-    log.error({ error, container: cell.id }, 'container left something behind')
+    log.error({ err: error, container: cell.id }, 'container left something behind')
   }
 }
 

@@ -32,7 +32,7 @@ export async function openDurability(log: Logger): Promise<Durability> {
       await sleep(GATHER_MS, undefined, { signal: closing.signal }).catch(() => {})
       const dirs = waiting
       waiting = []
-      await markAll(dirs).catch((error: unknown) => log.warn({ error }, 'snapshots are not durable yet'))
+      await markAll(dirs).catch((error: unknown) => log.warn({ err: error }, 'snapshots are not durable yet'))
     }
     syncing = null
   }

@@ -1,5 +1,6 @@
 import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { SlipwayError } from '#domain/errors'
 import { bytePath, type Sys, SysError } from '#host/sys'
 import type { Layout } from './layout.ts'
 
@@ -7,6 +8,8 @@ import type { Layout } from './layout.ts'
 const OPTIONS = ['index=off', 'metacopy=off', 'redirect_dir=off']
 /** No syncing of the upper directory: it is thrown away after a crash anyway (Linux 5.10). */
 const VOLATILE = 'volatile'
+/** OVL_MAX_STACK of the kernel. */
+const MAX_LAYERS = 500
 
 export interface WritableTree {
   target: string
@@ -18,6 +21,7 @@ export interface WritableTree {
 
 /** Mounts the layers read-write, where the kernel can without syncing them. */
 export function mountWritable(sys: Sys, tree: WritableTree): void {
+  requireMountable(tree.lowerDirs)
   const overlay = {
     target: bytePath(tree.target),
     lowerDirs: tree.lowerDirs.map(bytePath),
@@ -33,12 +37,19 @@ export function mountWritable(sys: Sys, tree: WritableTree): void {
 
 /** Mounts the layers read-only, of which there are at least two. */
 export function mountReadonly(sys: Sys, target: string, lowerDirs: readonly string[]): void {
+  requireMountable(lowerDirs)
   sys.mountOverlay({
     target: bytePath(target),
     lowerDirs: lowerDirs.map(bytePath),
     upper: null,
     options: OPTIONS,
   })
+}
+
+function requireMountable(lowerDirs: readonly string[]): void {
+  if (lowerDirs.length <= MAX_LAYERS) return
+  const problem = `This image has ${lowerDirs.length} layers here, the kernel stacks at most ${MAX_LAYERS}`
+  throw new SlipwayError('unsupported', `${problem}: join steps, or start from an image with fewer`)
 }
 
 /** Unmounts, lazily where something still looks at the tree: nothing may be written there any more. */

@@ -58,6 +58,6 @@ async function remove(path: string, log: Logger): Promise<void> {
   try {
     await rm(path, { recursive: true, force: true })
   } catch (error) {
-    log.warn({ error, path }, 'trash cannot be deleted')
+    log.warn({ err: error, path }, 'trash cannot be deleted')
   }
 }

@@ -2,13 +2,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { createLogger } from '#host/log'
 import { openSandbox, sandboxWrapper } from '#sandbox'
 import { hostTraces, makeDataDir, noTraces, runOn } from './busybox.ts'
 
 const log = createLogger('test', 'warn')
-const holderFile = join(import.meta.dirname, 'sandbox-holder.ts')
+const holderFile = fileURLToPath(import.meta.resolve('./sandbox-holder.ts'))
 const open = (dataDir: string, owner: string) => openSandbox({ dataDir, owner, warmNetworks: 0 }, log)
 
 /** A process that holds two containers with two programs each, a view and networks. */
