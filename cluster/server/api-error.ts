@@ -81,7 +81,7 @@ export function notAcceptable(): ApiError {
 }
 
 export function unsupportedBody(): ApiError {
-  const accepted = 'application/json, application/yaml'
+  const accepted = 'application/json, application/yaml, application/vnd.kubernetes.protobuf'
   const message = `the body of the request was in an unknown format - accepted media types include: ${accepted}`
   return new ApiError(415, 'UnsupportedMediaType', message)
 }

@@ -3,12 +3,18 @@ import { messageOf } from '#domain/errors'
 import { badRequest, unsupportedBody } from './api-error.ts'
 import { type FieldType, fieldsOf, parseFieldType } from './api-types.ts'
 import { isObject, type Json, type JsonObject } from './json.ts'
+import { decodeProtobuf } from './protobuf.ts'
 import { groupVersion, type Resource } from './resources.ts'
 
 /** Parses a body as its content type says; `what` is the kind it should hold. */
 export function parseBody(body: Buffer, contentType: string, what: string): Json {
-  const text = body.toString('utf8')
   const media = contentType.split(';')[0]?.trim() ?? ''
+  if (media === 'application/vnd.kubernetes.protobuf') {
+    const decoded = decodeProtobuf(body)
+    if (!decoded) throw unsupportedBody()
+    return decoded
+  }
+  const text = body.toString('utf8')
   const isYaml = media === 'application/yaml' || media.endsWith('+yaml')
   if (!isYaml && media !== 'application/json' && !media.endsWith('+json') && media !== '') throw unsupportedBody()
   try {

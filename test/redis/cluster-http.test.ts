@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { request as httpsRequest, type IncomingMessage } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startCluster, type TestCluster } from '../support/cluster.ts'
@@ -77,7 +78,6 @@ describe('errors as Kubernetes words them', () => {
     'invalid json',
     'wrong kind',
     'wrong type in field',
-    '415',
     'jsonpatch missing path',
     'service port dup',
     'service clusterIP out of range',

@@ -195,6 +195,31 @@ kubectlTest('stored objects, namespaces, api-resources and explain', async () =>
   expect(await k('explain', 'deployment.spec.strategy')).toContain('rollingUpdate')
 })
 
+kubectlTest('typed creates, which newer kubectl sends as protobuf', async () => {
+  await k('create', 'namespace', 'typed')
+  await k('create', 'configmap', 'cm', '-n', 'typed', '--from-literal=a=b', '--from-literal=empty=')
+  await k('create', 'secret', 'generic', 's', '-n', 'typed', '--from-literal=a=b')
+  await k('create', 'deployment', 'web', '-n', 'typed', '--image=nginx:1', '--replicas=2', '--port=80')
+  await k('create', 'service', 'nodeport', 'web', '-n', 'typed', '--tcp=80:8080')
+  await k('rollout', 'status', 'deployment/web', '-n', 'typed', '--timeout=20s')
+  expect(cluster.objects.get('ConfigMap', 'typed', 'cm')?.data).toEqual({ a: 'b', empty: '' })
+  expect(cluster.objects.get('Secret', 'typed', 's')).toMatchObject({ type: 'Opaque', data: { a: 'Yg==' } })
+  expect(cluster.objects.get('Service', 'typed', 'web')?.spec).toMatchObject({
+    type: 'NodePort',
+    selector: { app: 'web' },
+    ports: [{ name: '80-8080', port: 80, targetPort: 8080, protocol: 'TCP' }],
+  })
+  const { spec } = await json<Deployment>('get', 'deployment', 'web', '-n', 'typed')
+  expect(spec).toMatchObject({ replicas: 2, strategy: { rollingUpdate: { maxSurge: '25%' } } })
+  expect(spec.template.spec.containers).toMatchObject([
+    { name: 'nginx', image: 'nginx:1', ports: [{ containerPort: 80 }] },
+  ])
+  expect(await k('run', 'one', '-n', 'typed', '--image=nginx:1')).toBe('pod/one created\n')
+  expect(await k('expose', 'deployment', 'web', '-n', 'typed', '--name=again', '--port=80')).toContain('exposed')
+  await k('delete', 'namespace', 'typed')
+  expect(cluster.objects.list('Pod', 'typed')).toEqual([])
+})
+
 kubectlTest('orphaned ReplicaSets are adopted again', async () => {
   await apply(web('orphan'))
   await k('rollout', 'status', 'deployment/orphan', '--timeout=20s')

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { run } from '#host/exec'
 import { type ClusterObjects, openClusterObjects } from '#store/cluster-objects'
 import { startRedis, type TestRedis } from '#test/redis'
 import type { ConfigMap } from '../../cluster/kinds.ts'
@@ -93,6 +94,23 @@ test('changes come in order, with what was before; a change of nothing is none',
   ])
   expect(seen[1]?.previous?.metadata.resourceVersion).toBe(same.metadata.resourceVersion)
   expect(Number(seen[4]?.object.metadata.resourceVersion)).toBe(objects.version)
+})
+
+test('lost connections to Redis lose no write and make none twice', async () => {
+  await using objects = await openObjects(await openClusterObjects(redis.url))
+  await objects.create(configMap('blip', { n: '0' }))
+  const before = objects.version
+  const writes = Array.from({ length: 200 }, (_, n) =>
+    objects.update(refOf('blip'), (draft) => ({ ...draft, data: { n: String(n + 1) } })),
+  )
+  for (let cut = 0; cut < 5; cut++) {
+    await run('redis-cli', ['-s', redis.socket, 'client', 'kill', 'type', 'normal'])
+  }
+  await Promise.all(writes)
+  expect(objects.get('ConfigMap', 'default', 'blip')?.data).toEqual({ n: '200' })
+  expect(objects.version).toBe(before + 200)
+  const kept = await store.get('ConfigMap/default/blip')
+  expect([kept?.version, JSON.parse(kept?.json ?? '{}')]).toMatchObject([objects.version, { data: { n: '200' } }])
 })
 
 test('finalizers keep a deleted object until the last is gone', async () => {

@@ -99,6 +99,11 @@ class PretendNode implements AsyncDisposable {
     })
   }
 
+  /** Looks again at pods that were not ready, or that an earlier process left. */
+  async refresh(): Promise<void> {
+    for (const pod of this.#objects.list('Pod')) await (pod.spec.nodeName ? this.#serve(pod) : this.#bind(pod))
+  }
+
   async #bind(pod: Pod): Promise<void> {
     await this.#objects.update(nameOf(pod), (draft) => ({ ...draft, spec: { ...draft.spec, nodeName: 'pretend' } }))
   }
