@@ -8,7 +8,7 @@ import { RefName } from '#domain/push'
 import { openGit } from './git-command.ts'
 import { type GitRemote, parseGitUrl } from './git-url.ts'
 
-export interface SourceRequest {
+interface SourceRequest {
   project: ProjectName
   /** Clone URL; null where the project was pushed to our own git endpoint. */
   repository: string | null
@@ -17,7 +17,7 @@ export interface SourceRequest {
 }
 
 /** A bare repository that has the commit. */
-export interface Source {
+interface Source {
   repositoryDir: string
   message: string | null
   author: string | null

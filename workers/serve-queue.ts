@@ -6,7 +6,7 @@ import type { Claim, Store } from '#store/contract'
 import { BUILD_QUEUE, openTicketConnection, QUEUE_PREFIX, type Ticket } from '#store/tickets'
 import { holdClaim } from './hold-claim.ts'
 
-export const LEASE_MS = 20_000
+const LEASE_MS = 20_000
 /** A build that has to wait for others of its project is looked at again so soon. */
 const LOOK_AGAIN_MS = 1000
 /** How long a stop waits for builds to be given back. */

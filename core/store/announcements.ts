@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { connect, disconnect } from './connection.ts'
 
 /** Told every message of a channel; null after an interruption, when any number may have been missed. */
-export type Listener = (message: string | null) => void
+type Listener = (message: string | null) => void
 
 /** One connection per process that hears the channels, however many listen. */
 export interface Announcements extends AsyncDisposable {

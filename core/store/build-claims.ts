@@ -168,7 +168,7 @@ function afterLoss(snapshot: BuildSnapshot, atMs: number, maxAttempts: number): 
   return [...back, { kind: 'finished', atMs, status: 'failed', error: { kind: 'worker-lost', message } }]
 }
 
-export function cancelled(reason: string, atMs: number): BuildEvent {
+function cancelled(reason: string, atMs: number): BuildEvent {
   return { kind: 'finished', atMs, status: 'cancelled', error: { kind: 'cancelled', message: reason } }
 }
 

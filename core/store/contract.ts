@@ -160,7 +160,7 @@ export interface Rollouts {
   watch(signal: AbortSignal): AsyncIterable<Rollout>
 }
 
-export interface WorkerRecord {
+interface WorkerRecord {
   id: WorkerId
   host: string
   version: string

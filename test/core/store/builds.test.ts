@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { BuildEvent } from '#domain/build-event'
 import type { BuildId, ProjectName } from '#domain/ids'
+import { run } from '#host/exec'
 import { newId } from '#host/new-id'
 import type { Claim, Store, StoredEvent } from '#store/contract'
 import { openStore } from '#store/open-store'
@@ -195,6 +196,18 @@ test('many viewers see the same events over one connection', async () => {
   const seen = await Promise.all(viewers)
   expect(new Set(seen.map((events) => JSON.stringify(events))).size).toBe(1)
   expect(seen[0]).toHaveLength(5)
+})
+
+test('an interrupted connection loses no event', async () => {
+  const id = await queueOne()
+  const claim = await claimOne(id)
+  const live = collect(store.builds.events(id, null, forever))
+  for (let index = 1; index <= 10; index++) {
+    await run('redis-cli', ['-s', redis.socket, 'client', 'kill', 'type', 'pubsub'])
+    await store.builds.append(claim, [line(index, 'x\n')])
+  }
+  await store.builds.append(claim, [finished])
+  expect(await live).toHaveLength(13)
 })
 
 test('the stream of a build goes on until its rollouts have ended', async () => {
