@@ -1,19 +1,15 @@
-import { execFileSync } from 'node:child_process'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { run } from '#host/exec'
 import type { Deployment, Pod } from '../../cluster/kinds.ts'
 import { startCluster, type TestCluster } from '../support/cluster.ts'
 
 /** kubectl is the one tool that set-up cannot install. */
-const hasKubectl = (() => {
-  try {
-    execFileSync('kubectl', ['version', '--client'], { stdio: 'ignore' })
-    return true
-  } catch {
-    process.stderr.write('skipped: kubectl is not on PATH\n')
-    return false
-  }
-})()
+const hasKubectl = await run('kubectl', ['version', '--client']).then(
+  () => true,
+  () => false,
+)
+if (!hasKubectl) process.stderr.write('skipped: kubectl is not on PATH\n')
 const kubectlTest = test.runIf(hasKubectl)
 
 let cluster: TestCluster

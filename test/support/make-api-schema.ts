@@ -1,9 +1,9 @@
 /**
  * Prints `api-schema.json`: the fields of every type our kinds are made of, as Kubernetes' own client declares them.
- * Run it after an update of @kubernetes/client-node: `node cluster/server/make-api-schema.ts > cluster/server/api-schema.json`
+ * Run it after an update of @kubernetes/client-node: `node test/support/make-api-schema.ts > cluster/server/api-schema.json`
  */
 import * as client from '@kubernetes/client-node'
-import { RESOURCES } from './resources.ts'
+import { RESOURCES } from '../../cluster/server/resources.ts'
 
 interface Attribute {
   baseName: string
