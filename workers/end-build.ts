@@ -1,5 +1,6 @@
 import type { BuildEvent } from '#domain/build-event'
 import { messageOf, SlipwayError, toBuildError } from '#domain/errors'
+import type { Logger } from '#host/log'
 import type { Claim, Store } from '#store/contract'
 import type { Reporter } from './reporter.ts'
 
@@ -8,16 +9,19 @@ export interface EndingBuild {
   claim: Claim
   reporter: Reporter
   now: () => number
+  log: Logger
 }
 
 /** Ends a build that did not succeed, as what stopped it says. */
-export async function endBuild({ store, claim, reporter, now }: EndingBuild, cause: unknown): Promise<void> {
+export async function endBuild({ store, claim, reporter, now, log }: EndingBuild, cause: unknown): Promise<void> {
   const kind = cause instanceof SlipwayError ? cause.kind : 'internal'
   // Somebody else has the build, or it is gone with its project: nothing that we write would be right.
   if (kind === 'conflict') return
   await reporter.drain()
   if (kind === 'unavailable') return store.builds.release(claim, messageOf(cause), now())
   const error = toBuildError(cause)
+  // Users see the message; what went wrong with us is for the operators.
+  if (error.kind === 'internal') log.error({ err: cause }, 'build failed by our own fault')
   endSteps(claim, reporter, now())
   reporter.system(kind === 'cancelled' ? `Cancelled: ${error.message}` : `Failed: ${error.message}`)
   const status = kind === 'cancelled' ? 'cancelled' : 'failed'

@@ -92,5 +92,6 @@ async function openDeps(config: Config, store: Store, sandbox: Sandbox): Promise
     },
     buildTimeoutMs: config.buildTimeoutMs,
     now: Date.now,
+    log,
   }
 }

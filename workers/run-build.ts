@@ -1,6 +1,7 @@
 import type { BuildRequest, BuildTools, BuiltImage, Registry } from '#buildkit-lite'
 import type { Build } from '#domain/build'
 import { parseImageReference } from '#domain/image-reference'
+import type { Logger } from '#host/log'
 import type { Claim, Store } from '#store/contract'
 import { buildRequest } from './build-request.ts'
 import { endBuild } from './end-build.ts'
@@ -24,6 +25,7 @@ export interface BuildDeps {
   tools: Omit<BuildTools, 'registry' | 'report' | 'now'>
   buildTimeoutMs: number
   now: () => number
+  log: Logger
 }
 
 /** Opens a directory of a commit in a bare repository; `dockerfile` is the one whose own ignore file comes first. */
@@ -55,7 +57,7 @@ export async function runBuild(deps: BuildDeps, claim: Claim, signal: AbortSigna
     await reporter.drain()
     await followRollouts(deps, claim, image.rollouts)
   } catch (error) {
-    await endBuild({ store, claim, reporter, now }, all.aborted ? all.reason : error)
+    await endBuild({ store, claim, reporter, now, log: deps.log }, all.aborted ? all.reason : error)
   } finally {
     await store.tokens.revoke(token)
   }

@@ -1,3 +1,4 @@
+import { SlipwayError } from '#domain/errors'
 import type { BuildId, RolloutId, WorkerId } from '#domain/ids'
 import type { Rollout } from '#domain/rollout'
 import { keys, targetName } from './keys.ts'
@@ -57,7 +58,13 @@ async function supersede(context: RolloutContext, older: Rollout, newer: Rollout
   const message = `a newer image is to go live: ${newer.image}`
   const followers = (await context.redis.smembers(keys.rolloutBuilds(older.id))) as BuildId[]
   // Events first: if this is cut short, the rollout is still open and superseded again.
-  for (const build of followers)
-    await context.builds.appendAfter(build, [rolloutProgress(older.id, 'superseded', message, nowMs)])
+  for (const build of followers) {
+    try {
+      await context.builds.appendAfter(build, [rolloutProgress(older.id, 'superseded', message, nowMs)])
+    } catch (error) {
+      // The build was removed with its project.
+      if (!(error instanceof SlipwayError && error.kind === 'not-found')) throw error
+    }
+  }
   await updateRollout(context.redis, older.id, { status: 'superseded', message, finishedAtMs: nowMs })
 }

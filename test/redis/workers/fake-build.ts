@@ -8,6 +8,7 @@ import { Digest } from '#domain/digest'
 import { CommitSha, type ProjectName } from '#domain/ids'
 import { formatImageReference } from '#domain/image-reference'
 import { run } from '#host/exec'
+import { createLogger } from '#host/log'
 import type { Store } from '#store/contract'
 import { openGitMirrors } from '../../../workers/git-mirror.ts'
 import type { BuildDeps } from '../../../workers/run-build.ts'
@@ -86,5 +87,6 @@ export function depsOf(
     tools: {} as BuildDeps['tools'],
     buildTimeoutMs: 60_000,
     now: Date.now,
+    log: createLogger('test', 'silent'),
   }
 }
