@@ -1,7 +1,3 @@
-import { createWriteStream } from 'node:fs'
-import { join } from 'node:path'
-import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import type { Layer } from '#domain/digest'
 import { SlipwayError } from '#domain/errors'
 import { hostPlatform } from './build.ts'
@@ -10,17 +6,13 @@ import { parseDockerfile } from './dockerfile/parse.ts'
 import { composeImage } from './image/compose-image.ts'
 import { fillHistory } from './image/fill-history.ts'
 import type { BlobStore } from './layers/blob-store.ts'
-import { commitLayer, createLayerFromTree } from './layers/create-layer.ts'
-import { packLayer } from './layers/pack-layer.ts'
+import { createLayerFromTree } from './layers/create-layer.ts'
+import { importTar } from './layers/import-tar.ts'
 import type { Plan } from './plan/plan.ts'
 import { planDockerfile } from './plan/plan-dockerfile.ts'
-import { openArchive } from './solver/detect-archive.ts'
 
-/** A root file system: a directory, a tar archive in any usual compression, or a stream of one. */
-export type RootfsSource =
-  | { kind: 'directory'; path: string }
-  | { kind: 'archive'; path: string }
-  | { kind: 'stream'; bytes: Readable; workDir: string }
+/** A root file system: a directory, or the bytes of a tar archive in any usual compression. */
+export type RootfsSource = { kind: 'directory'; path: string } | { kind: 'archive'; bytes: AsyncIterable<Uint8Array> }
 
 /** Makes a root file system a one-layer image. `changes` are instructions for the config, such as `CMD ["sh"]`. */
 export async function importRootfs(
@@ -65,28 +57,10 @@ async function planChanges(changes: readonly string[], signal: AbortSignal): Pro
 }
 
 async function makeLayer(source: RootfsSource, blobs: BlobStore, signal: AbortSignal): Promise<Layer> {
-  switch (source.kind) {
-    case 'directory': {
-      const { descriptor, diffId } = await createLayerFromTree(source.path, { compression: 'gzip' }, blobs, signal)
-      return { descriptor, diffId }
-    }
-    case 'archive':
-      return await packArchive(source.path, blobs)
-    case 'stream': {
-      const path = join(source.workDir, 'rootfs')
-      await pipeline(source.bytes, createWriteStream(path), { signal })
-      return await packArchive(path, blobs)
-    }
-    default:
-      return source satisfies never
-  }
-}
-
-async function packArchive(path: string, blobs: BlobStore): Promise<Layer> {
-  const archive = await openArchive(Buffer.from(path))
-  if (!archive) throw new SlipwayError('invalid', `${path} is no tar archive, nor one in gzip, bzip2, xz or zstd`)
-  await using staged = await blobs.stage()
-  const packed = await packLayer(archive as AsyncIterable<Buffer>, { path: staged.path, compression: 'gzip' })
-  const { descriptor, diffId } = await commitLayer(staged, packed, 'gzip')
+  const options = { compression: 'gzip' } as const
+  const { descriptor, diffId } =
+    source.kind === 'directory'
+      ? await createLayerFromTree(source.path, options, blobs, signal)
+      : await importTar(source.bytes, options, blobs, signal)
   return { descriptor, diffId }
 }

@@ -1,4 +1,5 @@
 export { build, hostPlatform } from './build.ts'
+export type { BuildContext } from './context/contract.ts'
 export { openDirectoryContext } from './context/directory-context.ts'
 export { openGitContext } from './context/git-context.ts'
 export { openTarContext } from './context/tar-context.ts'

@@ -1,21 +1,15 @@
-import { readFile, stat } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { basename, isAbsolute, relative, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
-import {
-  type BuildRequest,
-  type BuiltImage,
-  build,
-  hostPlatform,
-  openDirectoryContext,
-  parsePlatform,
-} from '#buildkit-lite'
+import { type BuildRequest, type BuiltImage, build, hostPlatform, parsePlatform } from '#buildkit-lite'
 import { messageOf, SlipwayError, SourceError } from '#domain/errors'
 import { addBuildFlags, type BuildFlags, readContexts, readHosts, readPairs, readSecrets } from './build-flags.ts'
 import { readNames, readOutputs, sendOutput, writeReports } from './build-outputs.ts'
 import type { CommandContext } from './command-context.ts'
 import { openEngine } from './engine.ts'
 import { EXIT, UsageError } from './exit-codes.ts'
+import { isRemote, openContext } from './open-context.ts'
 import { type Progress, SILENT } from './progress.ts'
 import { createPlainProgress } from './progress-plain.ts'
 import { createRawProgress } from './progress-rawjson.ts'
@@ -27,7 +21,7 @@ const CACHE_SCOPE = 'local'
 export function buildCommand(context: CommandContext): Command {
   const command = new Command('build')
     .description('build an image from a Dockerfile')
-    .argument('<context>', 'a directory')
+    .argument('<context>', 'a directory, a git URL (…#ref:subdir), or - for a tar on standard input')
   return addBuildFlags(command).action(async (place: string, flags: BuildFlags) => {
     process.exitCode = await runBuild(context, place, flags)
   })
@@ -39,9 +33,9 @@ async function runBuild(context: CommandContext, place: string, flags: BuildFlag
   const outputs = readOutputs(flags)
   const config = context.config()
   await using stack = new AsyncDisposableStack()
-  const request = await readRequest(place, flags, stack)
   const progress = createProgress(flags)
   try {
+    const request = await readRequest(place, flags, stack, signal)
     await using engine = await openEngine(config, context.createLog('error'))
     const image = await build(request, { ...engine.tools, report: (event) => progress.show(event) }, signal)
     for (const output of outputs) await sendOutput(output, image, { engine, progress, names }, signal)
@@ -49,6 +43,7 @@ async function runBuild(context: CommandContext, place: string, flags: BuildFlag
     printResult(image, flags)
     return EXIT.done
   } catch (error) {
+    if (error instanceof UsageError) throw error
     if (signal.aborted) {
       process.stderr.write('interrupted\n')
       return EXIT.interrupted
@@ -65,14 +60,19 @@ function createProgress({ quiet, progress: form }: BuildFlags): Progress {
 }
 
 /** What was asked for, read from the flags; what is opened for it is closed with `stack`. */
-async function readRequest(place: string, flags: BuildFlags, stack: AsyncDisposableStack): Promise<BuildRequest> {
-  if (place === '-') throw new UsageError('a context on standard input is not supported yet')
-  if (/^(?:https?|git|ssh):\/\/|^git@/.test(place)) throw new UsageError('a git context is not supported yet')
-  if (!(await stat(place).catch(() => null))?.isDirectory())
-    throw new UsageError(`build context ${place} is not a directory`)
+async function readRequest(
+  place: string,
+  flags: BuildFlags,
+  stack: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<BuildRequest> {
   const dockerfile = await findDockerfile(place, flags.file)
+  const workDir = stack.adopt(await mkdtemp('/var/tmp/slipway-context-'), (path) =>
+    rm(path, { recursive: true, force: true }),
+  )
+  const inside = 'path' in dockerfile ? { dockerfile: dockerfile.path } : {}
   return {
-    context: stack.use(await openDirectoryContext(place, 'path' in dockerfile ? { dockerfile: dockerfile.path } : {})),
+    context: stack.use(await openContext(place, { workDir, ...inside }, signal)),
     namedContexts: await readContexts(flags.buildContext, stack),
     dockerfile,
     target: flags.target ?? null,
@@ -91,7 +91,11 @@ async function readRequest(place: string, flags: BuildFlags, stack: AsyncDisposa
 /** Relative to the working directory, as with `docker build`; it need not lie in the context. */
 async function findDockerfile(place: string, file: string | undefined): Promise<BuildRequest['dockerfile']> {
   if (file === undefined) return { path: 'Dockerfile' }
-  if (file === '-') return { name: 'Dockerfile', text: await text(process.stdin) }
+  if (file === '-') {
+    if (place === '-') throw new UsageError('the context and the Dockerfile cannot both come from standard input')
+    return { name: 'Dockerfile', text: await text(process.stdin) }
+  }
+  if (isRemote(place)) return { path: file }
   const inside = relative(resolve(place), resolve(file))
   if (inside !== '' && !inside.startsWith('..') && !isAbsolute(inside)) return { path: inside }
   const content = await readFile(file, 'utf8').catch((error: unknown) => {

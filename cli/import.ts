@@ -1,3 +1,4 @@
+import { createReadStream } from 'node:fs'
 import { mkdtempDisposable, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -28,7 +29,7 @@ export async function importImage(
   // The blobs are in the registry afterwards; here they are needed for the push only.
   await using work = await mkdtempDisposable(join('/var/tmp', 'slipway-import-'))
   const blobs = await openBlobStore(work.path)
-  const image = await importRootfs(await findSource(request.source, work.path), request.changes, blobs, signal)
+  const image = await importRootfs(await openSource(request.source), request.changes, blobs, signal)
   await pushImage(image, [reference], registry, signal)
   return { reference: formatImageReference(reference), digest: image.manifestDigest }
 }
@@ -40,10 +41,11 @@ function referenceOf(name: string, registryHost: string): ImageReference {
   return { ...parseImageReference(formatImageReference(reference)), registry }
 }
 
-async function findSource(source: string, workDir: string): Promise<RootfsSource> {
-  if (source === '-') return { kind: 'stream', bytes: process.stdin, workDir }
+async function openSource(source: string): Promise<RootfsSource> {
+  if (source === '-') return { kind: 'archive', bytes: process.stdin }
   const stats = await stat(source).catch((error: unknown) => {
     throw new SlipwayError('not-found', `${source} cannot be imported: ${String(error)}`, { cause: error })
   })
-  return { kind: stats.isDirectory() ? 'directory' : 'archive', path: resolve(source) }
+  if (stats.isDirectory()) return { kind: 'directory', path: resolve(source) }
+  return { kind: 'archive', bytes: createReadStream(source) }
 }
