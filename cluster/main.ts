@@ -14,7 +14,7 @@ import { startKubelet } from './kubelet/kubelet.ts'
 import { openObjects } from './open-objects.ts'
 import { openRegistry } from './open-registry.ts'
 import { writeKubeconfig } from './server/kubeconfig.ts'
-import { openIdentity } from './server/pki.ts'
+import { openIdentity, openToken } from './server/pki.ts'
 import { startServer } from './server/server.ts'
 import { ServiceAddresses } from './server/service-addresses.ts'
 import { chooseServiceCidr, hostAddress } from './service-cidr.ts'
@@ -35,8 +35,8 @@ await mkdir(stateDir, { recursive: true, mode: 0o700 })
 // Disposal goes upwards: first nobody asks any more, then nothing is decided any more, then the pods stop.
 await using stack = new AsyncDisposableStack()
 const store = stack.use(await openStore(config.redisUrl))
-const pullToken = await store.tokens.issue({ kind: 'registry', repository: '*', actions: ['pull'] }, 'cluster', null)
-stack.defer(async () => store.tokens.revoke(pullToken))
+const pullToken = await openToken(join(stateDir, 'pull-token'))
+await store.tokens.adopt(pullToken, { kind: 'registry', repository: '*', actions: ['pull'] }, 'cluster')
 const objects = stack.use(await openObjects(await openClusterObjects(config.redisUrl)))
 const serviceCidr = chooseServiceCidr(objects, parseRoutes(await readFile('/proc/net/route', 'utf8')))
 

@@ -27,11 +27,16 @@ export class DeploymentSets {
     this.#deployment = deployment
   }
 
-  /** The Deployment as it is now, with the annotations and conditions written meanwhile. */
+  /**
+   * The Deployment with the annotations and conditions written meanwhile. Spec and generation are those this step began
+   * with: what it reports must not be taken for a change that came after.
+   */
   latest(): Deployment {
     const { namespace, name } = nameOf(this.#deployment)
     const latest = this.#objects.get('Deployment', namespace, name)
-    return latest ? { ...latest, spec: this.#deployment.spec } : this.#deployment
+    if (!latest) return this.#deployment
+    const { generation = 0 } = this.#deployment.metadata
+    return { ...latest, metadata: { ...latest.metadata, generation }, spec: this.#deployment.spec }
   }
 
   all(): ReplicaSet[] {

@@ -83,8 +83,7 @@ async function scale(deployment: Deployment, sets: DeploymentSets): Promise<void
   const olds = sets.olds().map(toSize)
   const isRolling = deployment.spec.strategy?.type !== 'Recreate'
   const sizes = scaleInProportion(bounds, newSet && toSize(newSet), olds, deployment.status?.replicas ?? 0)
-  const isOne = sizes.size <= 1
-  if (isRolling || isOne) await resizeAll(sets, sizes, { alwaysAnnotate: !isOne })
+  if (isRolling || sizes.size <= 1) await resizeAll(sets, sizes, { alwaysAnnotate: true })
 }
 
 async function roll(objects: ObjectStore, deployment: Deployment, sets: DeploymentSets): Promise<number | null> {

@@ -16,7 +16,7 @@ const TYPES: Record<string, PatchType> = {
   'application/apply-patch+yaml': 'apply',
 }
 
-export function isPatchType(contentType: string): PatchType {
+export function patchTypeOf(contentType: string): PatchType {
   const type = TYPES[contentType.split(';')[0]?.trim() ?? '']
   if (!type) throw new ApiError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {})
   return type

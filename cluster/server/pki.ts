@@ -125,7 +125,8 @@ async function writePair(
   return { certPem, keyPem }
 }
 
-async function openToken(path: string): Promise<string> {
+/** Reads a random secret from its file, which is made if it is missing. */
+export async function openToken(path: string): Promise<string> {
   const kept = await readFile(path, 'utf8').catch(() => '')
   if (kept.trim() !== '') return kept.trim()
   const token = randomBytes(32).toString('base64url')

@@ -38,12 +38,15 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.setErrorHandler(async (error, _request, reply) => sendError(reply, error))
+  app.addHook('onRequest', async (request, reply) => {
+    if (isPublic(pathOf(request)) || hasToken(request, identity.token)) return
+    await sendError(reply, unauthorized())
+  })
   app.route({
     method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'],
     url: '/*',
     handler: async (request, reply) => {
-      const path = request.url.split('?')[0] ?? '/'
-      if (!isPublic(path) && !hasToken(request, identity.token)) return sendError(reply, unauthorized())
+      const path = pathOf(request)
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort(new Error('the client has gone')))
       const signal = AbortSignal.any([gone.signal, stopping.signal])
@@ -65,6 +68,10 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
       await app.close()
     },
   }
+}
+
+function pathOf({ url }: FastifyRequest): string {
+  return url.split('?')[0] ?? '/'
 }
 
 function toApiRequest(request: FastifyRequest, path: string, signal: AbortSignal): ApiRequest {

@@ -9,7 +9,7 @@ import { invalidValue } from './field-errors.ts'
 import { isObject, type JsonObject } from './json.ts'
 import { applyJsonPatch } from './json-patch.ts'
 import { applyMergePatch } from './merge-patch.ts'
-import { isPatchType } from './patch-object.ts'
+import { patchTypeOf } from './patch-object.ts'
 
 /** `…/scale`: the number of replicas alone. https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/scale-v1/ */
 export async function serveScale(objects: OpenObjects, target: Target, request: ApiRequest): Promise<ApiReply> {
@@ -50,7 +50,7 @@ function readScale(current: JsonObject, request: ApiRequest): JsonObject {
   const body = parseBody(request.body, request.contentType, 'Scale')
   if (request.method === 'PUT') return isObject(body) ? body : {}
   const patched =
-    isPatchType(request.contentType) === 'json' ? applyJsonPatch(current, body) : applyMergePatch(current, body)
+    patchTypeOf(request.contentType) === 'json' ? applyJsonPatch(current, body) : applyMergePatch(current, body)
   return isObject(patched) ? patched : {}
 }
 

@@ -8,7 +8,7 @@ import { type ApiReply, type ApiRequest, isDryRun, type Target } from './api-req
 import { decodeObject, parseBody, strictDecodingError } from './decode.ts'
 import { initialStatus, withDefaults } from './defaults.ts'
 import type { Json, JsonObject } from './json.ts'
-import { isPatchType, patchObject } from './patch-object.ts'
+import { patchObject, patchTypeOf } from './patch-object.ts'
 import { resourceOf } from './resources.ts'
 import type { ServiceAddresses } from './service-addresses.ts'
 import { validate } from './validate.ts'
@@ -60,7 +60,7 @@ export class ObjectWriter {
 
   async patch(target: Target, request: ApiRequest): Promise<ApiReply> {
     const dryRun = isDryRun(request.query, 'PatchOptions')
-    const type = isPatchType(request.contentType)
+    const type = patchTypeOf(request.contentType)
     const patch = parseBody(request.body, request.contentType, target.resource.kind)
     const warnings: string[] = []
     if (type === 'apply' && !this.#current(target)) return await this.#createApplied(target, request)
