@@ -1,6 +1,7 @@
 import { type PulledImage, type PullTools, pullImage } from '#buildkit-lite'
 import { SlipwayError } from '#domain/errors'
 import type { Container } from '../pod-kinds.ts'
+import { unlessAborted } from '../unless-aborted.ts'
 
 /** The node's images. */
 export interface Images {
@@ -33,8 +34,7 @@ export function keepImages(tools: PullTools, stopping: AbortSignal): Images {
       const known = present.get(name)
       if (known && isPresent(name, policy) && (await hasFiles(known, tools))) return known
       if (policy === 'Never') throw new SlipwayError('not-found', `Container image "${name}" is not present`)
-      signal.throwIfAborted()
-      return pull(name)
+      return unlessAborted(pull(name), signal)
     },
   }
 }

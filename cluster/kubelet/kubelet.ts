@@ -1,6 +1,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kubelet } from '../contract.ts'
 import type { Pod } from '../kinds.ts'
 import { nameOf, type ObjectChange, referenceTo } from '../objects.ts'
@@ -16,6 +17,7 @@ import { type PodWorker, startPod } from './pod-worker.ts'
 const STOP_GRACE_MS = 4500
 /** A pod removed by force still gets the chance to hear of it. */
 const FORCED_GRACE_MS = 1000
+const RETRY_AFTER_MS = 1000
 
 /** Registers the node and runs every pod of the cluster on it, until disposed; pod objects then stay for the next start. */
 export async function startKubelet(deps: KubeletDeps): Promise<Kubelet> {
@@ -62,7 +64,8 @@ async function removeOrphans({ objects, podsDir }: NodeContext): Promise<void> {
 
 function keepPods(on: NodeContext) {
   const workers = new Map<string, PodWorker>()
-  let isStopping = false
+  const binding = new Set<string>()
+  const stopping = new AbortController()
 
   const start = (pod: Pod, uid: string) => {
     const worker = startPod(pod, on)
@@ -70,17 +73,22 @@ function keepPods(on: NodeContext) {
     if (pod.metadata.deletionTimestamp) worker.changed(pod)
     void worker.done.then(() => workers.delete(uid))
   }
+  const bindOnce = (pod: Pod, uid: string) => {
+    if (binding.has(uid)) return
+    binding.add(uid)
+    void bind(pod, on, stopping.signal).finally(() => binding.delete(uid))
+  }
   const put = (pod: Pod) => {
     const { uid = '' } = pod.metadata
     const worker = workers.get(uid)
     if (worker) return worker.changed(pod)
-    if (pod.spec.nodeName !== on.nodeName) return void bind(pod, on)
+    if (pod.spec.nodeName !== on.nodeName) return bindOnce(pod, uid)
     if (!isOver(pod)) start(pod, uid)
     else if (pod.metadata.deletionTimestamp) void remove(pod, on)
   }
   return {
     changed: ({ type, object }: ObjectChange<'Pod'>) => {
-      if (isStopping) return
+      if (stopping.signal.aborted) return
       if (type === 'DELETED') workers.get(object.metadata.uid ?? '')?.stop(FORCED_GRACE_MS)
       else put(object)
     },
@@ -88,7 +96,7 @@ function keepPods(on: NodeContext) {
       for (const worker of workers.values()) worker.refresh(namespace)
     },
     stopAll: async () => {
-      isStopping = true
+      stopping.abort()
       const all = [...workers.values()]
       for (const worker of all) worker.stop(STOP_GRACE_MS)
       await Promise.all(all.map((worker) => worker.done))
@@ -100,24 +108,27 @@ function isOver({ status }: Pod): boolean {
   return status?.phase === 'Succeeded' || status?.phase === 'Failed'
 }
 
-/** There is one node, so scheduling is easy. Pods of a node of another name are of the time before this machine was renamed. */
-async function bind(pod: Pod, { objects, nodeName, log }: NodeContext): Promise<void> {
-  try {
-    await objects.update({ ...nameOf(pod), uid: pod.metadata.uid ?? '' }, (draft) => ({
-      ...draft,
-      spec: { ...draft.spec, nodeName },
-    }))
-    const message = `Successfully assigned ${pod.metadata.namespace}/${pod.metadata.name} to ${nodeName}`
-    objects.recordEvent(referenceTo(pod), {
-      type: 'Normal',
-      reason: 'Scheduled',
-      message,
-      component: 'default-scheduler',
-    })
-  } catch (error) {
-    // Deleted meanwhile is fine; anything else shows in the log and in a pod that stays Pending.
-    if (objects.get('Pod', pod.metadata.namespace ?? '', pod.metadata.name))
-      log.error({ err: error }, 'pod could not be bound')
+/**
+ * There is one node, so scheduling is easy. Pods of a node of another name are of the time before this machine was
+ * renamed.
+ */
+async function bind(pod: Pod, { objects, nodeName, log }: NodeContext, stopping: AbortSignal): Promise<void> {
+  const ref = { ...nameOf(pod), uid: pod.metadata.uid ?? '' }
+  const message = `Successfully assigned ${ref.namespace}/${ref.name} to ${nodeName}`
+  while (!stopping.aborted && objects.get('Pod', ref.namespace, ref.name)?.metadata.uid === ref.uid) {
+    try {
+      await objects.update(ref, (draft) => ({ ...draft, spec: { ...draft.spec, nodeName } }))
+      const about = referenceTo(pod)
+      return objects.recordEvent(about, {
+        type: 'Normal',
+        reason: 'Scheduled',
+        message,
+        component: 'default-scheduler',
+      })
+    } catch (error) {
+      log.error({ err: error, pod: ref.name }, 'pod could not be bound')
+      await sleep(RETRY_AFTER_MS, undefined, { signal: stopping }).catch(() => {})
+    }
   }
 }
 

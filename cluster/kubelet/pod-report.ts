@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { SlipwayError } from '#domain/errors'
 import { coalesce } from '../coalesce.ts'
 import type { Pod } from '../kinds.ts'
@@ -5,6 +6,8 @@ import { type EventNote, referenceTo } from '../objects.ts'
 import { type ContainerRecord, toTime } from './container-record.ts'
 import type { NodeContext } from './pod-context.ts'
 import { composeStatus, type PodFacts } from './pod-status.ts'
+
+const RETRY_AFTER_MS = 1000
 
 /** What the cluster is told of a pod: its status, a write at a time, and Events. */
 export class PodReport {
@@ -73,23 +76,31 @@ export class PodReport {
     }
   }
 
+  /** Tries until it is written: the last word about a pod may have no other to correct it. */
   async #write(): Promise<void> {
-    if (this.#isSilent) return
     const { namespace = '', name, uid = '' } = this.#pod.metadata
-    const facts: PodFacts = {
+    while (!this.#isSilent) {
+      try {
+        await this.#on.objects.updateStatus({ kind: 'Pod', namespace, name, uid }, (pod) => ({
+          ...pod,
+          status: composeStatus(pod, this.#facts(), toTime(Date.now())),
+        }))
+        return
+      } catch (error) {
+        if (isGone(error)) return
+        this.#on.log.error({ err: error, pod: name }, 'status of a pod could not be written')
+        await sleep(RETRY_AFTER_MS)
+      }
+    }
+  }
+
+  #facts(): PodFacts {
+    return {
       records: this.records,
       hostIp: this.#on.node.ip,
       podIp: this.#podIp,
       startTime: toTime(this.startedAtMs),
       failure: this.#failure,
-    }
-    try {
-      await this.#on.objects.updateStatus({ kind: 'Pod', namespace, name, uid }, (pod) => ({
-        ...pod,
-        status: composeStatus(pod, facts, toTime(Date.now())),
-      }))
-    } catch (error) {
-      if (!isGone(error)) this.#on.log.error({ err: error, pod: name }, 'status of a pod could not be written')
     }
   }
 }

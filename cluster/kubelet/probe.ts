@@ -7,6 +7,7 @@ import { messageOf, SlipwayError } from '#domain/errors'
 import type { ExecProcess } from '#sandbox'
 import type { IntOrString } from '../kinds.ts'
 import type { Container, ProbeAction } from '../pod-kinds.ts'
+import { unlessAborted } from '../unless-aborted.ts'
 
 /** An `error` says nothing of the container: the probe itself could not be made. */
 export type ProbeOutcome =
@@ -118,17 +119,9 @@ async function probeExec(args: readonly string[], target: ProbeTarget, signal: A
   await using process = await target.exec(args)
   process.stdin.end()
   const output = [collect(process.stdout), collect(process.stderr)]
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = () => aborted.reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  if (signal.aborted) onAbort()
-  try {
-    const exit = await Promise.race([process.exited, aborted.promise])
-    if (exit.code === 0) return { kind: 'success' }
-    return { kind: 'failure', message: output.map((read) => read()).join('') }
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
+  const exit = await unlessAborted(process.exited, signal)
+  if (exit.code === 0) return { kind: 'success' }
+  return { kind: 'failure', message: output.map((read) => read()).join('') }
 }
 
 /** Reads on to the end, so that the program is never stopped by a full pipe, but keeps only the first bytes. */

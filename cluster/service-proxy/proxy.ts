@@ -3,6 +3,7 @@ import { run } from '#host/exec'
 import type { Logger } from '#host/log'
 import { coalesce } from '../coalesce.ts'
 import type { ObjectStore } from '../objects.ts'
+import { unlessAborted } from '../unless-aborted.ts'
 import { claimTable } from './claim-table.ts'
 import type { ServiceProxy } from './contract.ts'
 import { type Forward, planForwards, type ServiceObjects } from './forwards.ts'
@@ -80,7 +81,7 @@ function keepRules(table: string, { objects, log }: ServiceProxyOptions) {
     without: async (podUid: string, signal: AbortSignal): Promise<readonly number[]> => {
       const ports = new Set(portsOf(loaded, podUid))
       leaving.add(podUid)
-      if (ports.size > 0 || rounds.isBusy) await Promise.race([rounds.request(), rejectOnAbort(signal)])
+      if (ports.size > 0 || rounds.isBusy) await unlessAborted(rounds.request(), signal)
       return [...ports]
     },
     [Symbol.asyncDispose]: async () => {
@@ -100,12 +101,4 @@ function portsOf(forwards: readonly Forward[], podUid: string): number[] {
 
 function podIpsOf(forwards: readonly Forward[]): Set<string> {
   return new Set(forwards.flatMap(({ backends }) => backends.map((backend) => backend.ip)))
-}
-
-async function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const onAbort = () => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  if (signal.aborted) onAbort()
-  return await promise
 }

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isReady, podOf, startNode, type TestNode, tracesOf } from './cluster-node.ts'
 
@@ -191,6 +193,18 @@ describe('a pod', () => {
     expect(isReady(pod)).toBe(false)
     await node.objects.delete({ kind: 'Pod', namespace: 'default', name })
     await node.untilGone(name)
+  })
+
+  test('may be deleted while its image is on the way', async () => {
+    // A registry that takes the connection and never answers.
+    const silent = createServer(() => {}).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const { port } = silent.address() as AddressInfo
+    await node.objects.create(podOf('waiting', { ...sh('true'), image: `127.0.0.1:${port}/none:1` }))
+    await once(silent, 'connection')
+    await node.objects.delete({ kind: 'Pod', namespace: 'default', name: 'waiting' })
+    await node.untilGone('waiting', 3000)
+    silent.close()
   })
 
   test('refuses directories of the host', async () => {

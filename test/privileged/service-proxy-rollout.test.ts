@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { get } from 'node:http'
+import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { run } from '#host/exec'
@@ -148,6 +149,17 @@ describe('connections to a Service', () => {
     expect(count).toBeGreaterThan(100)
     expect([...seen.keys()].sort()).toEqual(Array.from({ length: rounds + 1 }, (_, n) => `r${n}`))
     await stopWeb(`r${rounds}`)
+  })
+
+  test('do not hold a pod up while they are idle', async () => {
+    await startWeb('idle')
+    await expect.poll(() => ask('127.0.0.1', NODE_PORT).catch(String)).toBe('idle')
+    const socket = connect(NODE_PORT, '127.0.0.1').on('error', () => {})
+    await once(socket, 'connect')
+    const askedAtMs = Date.now()
+    await stopWeb('idle')
+    expect(Date.now() - askedAtMs).toBeLessThan(3000)
+    socket.destroy()
   })
 
   test('are not caught by the rules of a cluster that died', async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { ConfigMap, Pod, Secret } from '../../../cluster/kinds.ts'
-import { countEstablished } from '../../../cluster/kubelet/drain.ts'
+import { countBusy, countEstablished } from '../../../cluster/kubelet/drain.ts'
 import { composeEnvironment, type EnvironmentSources } from '../../../cluster/kubelet/environment.ts'
 import { count, newTally } from '../../../cluster/kubelet/prober.ts'
 import { composeProcess } from '../../../cluster/kubelet/process.ts'
@@ -163,3 +163,19 @@ test('counts connections to a pod’s ports that are open', () => {
   expect(countEstablished(table, new Set([8080, 80]))).toBe(2)
   expect(countEstablished('', new Set([80]))).toBe(0)
 })
+
+test.for([
+  [
+    'a request that waits for its answer',
+    '0 0 10.0.0.7:8080 10.0.0.1:5 cubic lastsnd:900 lastrcv:300 lastack:300',
+    0,
+    1,
+  ],
+  ['an answer just given', '0 0 10.0.0.7:8080 10.0.0.1:5 cubic lastsnd:10 lastrcv:30 lastack:10', 200, 1],
+  ['the same, when we are in a hurry', '0 0 10.0.0.7:8080 10.0.0.1:5 cubic lastsnd:10 lastrcv:30 lastack:10', 0, 0],
+  ['an idle connection', '0 0 [::ffff:10.0.0.7]:8080 [::ffff:10.0.0.1]:5 cubic lastsnd:5000 lastrcv:5010', 200, 0],
+  ['bytes that wait', '0 1448 10.0.0.7:8080 10.0.0.1:5 cubic lastsnd:5000 lastrcv:5010', 0, 1],
+  ['another port', '0 1448 10.0.0.7:22 10.0.0.1:5 cubic lastsnd:5 lastrcv:1', 200, 0],
+] as const)('busy or not: %s', ([, line, silentMs, busy]) =>
+  expect(countBusy(`${line}\n`, new Set([8080]), silentMs)).toBe(busy),
+)
