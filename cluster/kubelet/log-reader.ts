@@ -28,7 +28,7 @@ export function readLogs(podsDir: string, openLogs: OpenLogs): PodLogs {
 }
 
 /** The log is named by the restart that wrote it. Fails with kind `not-found` where that one never ran. */
-export function whichRestart(pod: Pod, { container, previous }: LogRequest): number {
+function whichRestart(pod: Pod, { container, previous }: LogRequest): number {
   const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {}
   const status = [...containerStatuses, ...initContainerStatuses].find((candidate) => candidate.name === container)
   const where = `container "${container}" in pod "${pod.metadata.name}"`

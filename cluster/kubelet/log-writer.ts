@@ -58,7 +58,7 @@ interface Entry {
 }
 
 /** Cuts bytes into lines, and lines that are too long into parts. */
-export function cutEntries(bytes: Buffer): { entries: Entry[]; remainder: Buffer } {
+function cutEntries(bytes: Buffer): { entries: Entry[]; remainder: Buffer } {
   const entries: Entry[] = []
   let start = 0
   while (start < bytes.length) {

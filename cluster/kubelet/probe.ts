@@ -47,7 +47,7 @@ export async function runProbe(
 }
 
 /** A port by number or by the name it has in the container's spec. */
-export function resolvePort(container: Container, port: IntOrString): number {
+function resolvePort(container: Container, port: IntOrString): number {
   if (typeof port === 'number') return port
   const named = container.ports?.find((candidate) => candidate.name === port)?.containerPort
   const resolved = named ?? Number(port)

@@ -1,7 +1,7 @@
 import type { Container, EndpointSlice, Pod, Service, ServicePort } from '../kinds.ts'
 import { selectsAll } from '../selectors.ts'
 
-export interface Backend {
+interface Backend {
   ip: string
   port: number
   /** Null where somebody wrote the address by hand. */

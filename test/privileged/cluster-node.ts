@@ -23,7 +23,7 @@ import { startDockerRegistry } from '../support/docker-registry.ts'
 import { startRedis } from '../support/redis.ts'
 import { makeDataDir } from './busybox.ts'
 
-export const platform = { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' }
+const platform = { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64' : 'amd64' }
 
 /** The node's part of a cluster: real Redis, registry, sandbox, rules and kubelet. */
 export interface TestNode extends AsyncDisposable {
