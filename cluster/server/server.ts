@@ -54,7 +54,7 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
         return await send(reply, await api(toApiRequest(request, path, signal)), signal)
       } catch (error) {
         const shown = toApiError(error)
-        if (shown.code >= 500) log.error({ err: error, path, method: request.method }, 'request failed')
+        if (shown.code === 500) log.error({ err: error, path, method: request.method }, 'request failed')
         return sendError(reply, shown)
       }
     },

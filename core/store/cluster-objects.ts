@@ -1,5 +1,8 @@
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { SlipwayError } from '#domain/errors'
+import { connect, disconnect } from './connection.ts'
+import { keys } from './keys.ts'
+import { runScript } from './scripts.ts'
 
 /** One object of the cluster as text, with the store's version of its last change. */
 interface ObjectRecord {
@@ -33,40 +36,17 @@ export interface ClusterObjects extends AsyncDisposable {
   watch(afterVersion: number, signal: AbortSignal): AsyncIterable<ObjectRecordChange>
 }
 
-const OBJECTS = 'slipway:cluster:objects'
-const VERSION = 'slipway:cluster:version'
-const HISTORY = 'slipway:cluster:history'
 const HISTORY_LENGTH = 4000
-
-/**
- * KEYS: objects (hash), version (counter), history (stream).
- * ARGV: change, object key, JSON, expected version ('' for a new object), history length.
- * Result: the new version, or -1 exists already, -2 not found, -3 another version.
- */
-const WRITE = `
-local current = redis.call('HGET', KEYS[1], ARGV[2])
-if ARGV[1] == 'created' then
-  if current then return -1 end
-else
-  if not current then return -2 end
-  if string.match(current, '^%d+') ~= ARGV[4] then return -3 end
-end
-local version = redis.call('INCR', KEYS[2])
-if ARGV[1] == 'deleted' then redis.call('HDEL', KEYS[1], ARGV[2])
-else redis.call('HSET', KEYS[1], ARGV[2], version .. ' ' .. ARGV[3]) end
-redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], version .. '-0', 'kind', ARGV[1], 'key', ARGV[2], 'json', ARGV[3])
-return version
-`
+const WRITTEN = [keys.clusterObjects, keys.clusterVersion, keys.clusterHistory]
 
 /** Opens the objects. While Redis is away calls wait for it to come back. */
 export async function openClusterObjects(redisUrl: string): Promise<ClusterObjects> {
-  const connect = () => connectRedis(redisUrl)
-  const redis = connect()
+  const open = () => connect(redisUrl, { maxRetriesPerRequest: null })
+  const redis = open()
   const write = async (kind: ObjectRecordChange['kind'], record: ObjectRecord): Promise<number> => {
     const expected = kind === 'created' ? '' : String(record.version)
-    const reply = Number(
-      await redis.eval(WRITE, 3, OBJECTS, VERSION, HISTORY, kind, record.key, record.json, expected, HISTORY_LENGTH),
-    )
+    const args = [kind, record.key, record.json, expected, HISTORY_LENGTH]
+    const reply = await runScript<number>(redis, 'write-object', WRITTEN, args)
     return reply > 0 ? reply : await settle(redis, kind, record, reply)
   }
   return {
@@ -74,29 +54,19 @@ export async function openClusterObjects(redisUrl: string): Promise<ClusterObjec
     update: async (key, json, version) => write('updated', { key, json, version }),
     delete: async (key, json, version) => write('deleted', { key, json, version }),
     get: async (key) => {
-      const value = await redis.hget(OBJECTS, key)
+      const value = await redis.hget(keys.clusterObjects, key)
       return value === null ? null : toRecord(key, value)
     },
     list: async () => list(redis),
-    history: async (after) => (await redis.xrange(HISTORY, `(${after}-0`, '+')).map(toChange),
-    watch: (after, signal) => watch(connect, after, signal),
-    [Symbol.asyncDispose]: async () => redis.disconnect(),
+    history: async (after) => (await redis.xrange(keys.clusterHistory, `(${after}-0`, '+')).map(toChange),
+    watch: (after, signal) => watch(open, after, signal),
+    [Symbol.asyncDispose]: async () => disconnect(redis),
   }
-}
-
-function connectRedis(redisUrl: string): Redis {
-  const options = { maxRetriesPerRequest: null, retryStrategy: (times: number) => Math.min(50 * times, 1000) }
-  const redis = redisUrl.startsWith('unix:')
-    ? new Redis({ ...options, path: redisUrl.replace(/^unix:(\/\/)?/, '') })
-    : new Redis(redisUrl, options)
-  // A lost connection is repaired by the client itself; without a listener it would end the process.
-  redis.on('error', () => {})
-  return redis
 }
 
 /** After a lost connection the client sends a write again: a refusal then may be our own earlier write. */
 async function settle(redis: Redis, kind: ObjectRecordChange['kind'], record: ObjectRecord, reply: number) {
-  const [latest] = (await redis.xrevrange(HISTORY, '+', '-', 'COUNT', 1)).map(toChange)
+  const [latest] = (await redis.xrevrange(keys.clusterHistory, '+', '-', 'COUNT', 1)).map(toChange)
   if (latest?.kind === kind && latest.key === record.key && latest.json === record.json) return latest.version
   const what = `Object ${record.key} could not be ${kind}`
   if (reply === -1) throw new SlipwayError('already-exists', `${what}: it exists already`)
@@ -105,7 +75,7 @@ async function settle(redis: Redis, kind: ObjectRecordChange['kind'], record: Ob
 }
 
 async function list(redis: Redis): Promise<{ version: number; records: ObjectRecord[] }> {
-  const replies = await redis.multi().get(VERSION).hgetall(OBJECTS).exec()
+  const replies = await redis.multi().get(keys.clusterVersion).hgetall(keys.clusterObjects).exec()
   const [version, objects] = (replies ?? []).map(([error, value]) => {
     if (error) throw error
     return value
@@ -114,13 +84,13 @@ async function list(redis: Redis): Promise<{ version: number; records: ObjectRec
   return { version: Number(version ?? 0), records }
 }
 
-async function* watch(connect: () => Redis, after: number, signal: AbortSignal): AsyncIterable<ObjectRecordChange> {
-  const redis = connect()
+async function* watch(open: () => Redis, after: number, signal: AbortSignal): AsyncIterable<ObjectRecordChange> {
+  const redis = open()
   const stop = () => redis.disconnect()
   signal.addEventListener('abort', stop, { once: true })
   try {
     for (let last = `${after}-0`; !signal.aborted; ) {
-      const replies = await redis.xread('BLOCK', 0, 'STREAMS', HISTORY, last)
+      const replies = await redis.xread('BLOCK', 0, 'STREAMS', keys.clusterHistory, last)
       for (const [id, fields] of replies?.[0]?.[1] ?? []) {
         yield toChange([id, fields])
         last = id

@@ -39,6 +39,9 @@ import type { Rollout } from '#domain/rollout'
  * | slip:workers                       | set     | workers                       | as its members                 |
  * | slip:step:SCOPE:KEY                | string  | step cache                    | 30 days after its last use     |
  * | slip:place:SCOPE:HASH              | string  | step cache                    | 30 days after it was written   |
+ * | slip:cluster:objects               | hash    | write-object.lua              | until an object is deleted     |
+ * | slip:cluster:version               | string  | write-object.lua              | always                         |
+ * | slip:cluster:history               | stream  | write-object.lua              | the newest 4,000 changes       |
  * | slip:bull:…                        | various | BullMQ                        | BullMQ's                       |
  *
  * Lists (zsets) are ordered by `slip:sequence`, so that a cursor is a number and pages neither skip nor repeat.
@@ -77,6 +80,9 @@ export const keys = {
   workers: 'slip:workers',
   step: (scope: string, key: string) => `slip:step:${scope}:${key}`,
   place: (scope: string, place: string) => `slip:place:${scope}:${sha256(place)}`,
+  clusterObjects: 'slip:cluster:objects',
+  clusterVersion: 'slip:cluster:version',
+  clusterHistory: 'slip:cluster:history',
   bullPrefix: 'slip:bull',
 } as const
 

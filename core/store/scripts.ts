@@ -15,6 +15,7 @@ const SCRIPTS = {
   'record-delivery': ['record-delivery'],
   'request-rollout': ['request-rollout'],
   'extend-lock': ['extend-lock'],
+  'write-object': ['write-object'],
 } as const
 type ScriptName = keyof typeof SCRIPTS
 
