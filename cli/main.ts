@@ -5,6 +5,7 @@ import { createLogger } from '#host/log'
 import { shutdownSignal } from '#host/shutdown'
 import { buildCommand } from './build.ts'
 import type { CommandContext } from './command-context.ts'
+import { doctorCommand } from './doctor.ts'
 import { EXIT, UsageError } from './exit-codes.ts'
 import { importCommand } from './import-command.ts'
 import { roleCommands } from './role-commands.ts'
@@ -20,7 +21,7 @@ const program = new Command('slipway')
   .description('A git push becomes a running container.')
   .showHelpAfterError('(--help lists what can be given)')
   .exitOverride()
-const commands = [upCommand, buildCommand, importCommand].map((make) => make(context))
+const commands = [upCommand, buildCommand, importCommand, doctorCommand].map((make) => make(context))
 for (const command of [...commands, ...roleCommands(context)])
   program.addCommand(command.copyInheritedSettings(program))
 

@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import pc from 'picocolors'
+import { SlipwayError } from '#domain/errors'
 import type { Config } from '#host/config'
 import { aborted } from '#host/shutdown'
+import { checkHost } from '#sandbox'
 import { runDemo } from './demo.ts'
 import { localUrl } from './local-url.ts'
 import { redisChild, registryChild, roleChild, untilItAnswers } from './supervisor/children.ts'
@@ -18,6 +20,7 @@ export interface UpOptions {
 export async function up(config: Config, options: UpOptions, signal: AbortSignal): Promise<number> {
   const { print } = options
   await using data = await openDataDirectory(config.dataDir)
+  await refuseUnfitHost(config.dataDir)
   await using supervisor = new Supervisor(config.dataDir)
   try {
     await startChildren(config, supervisor, { print, signal })
@@ -32,6 +35,14 @@ export async function up(config: Config, options: UpOptions, signal: AbortSignal
   }
   print('stopping')
   return 0
+}
+
+/** One message for all that is missing; `slipway doctor` says the same and more. */
+async function refuseUnfitHost(dataDir: string): Promise<void> {
+  const missing = (await checkHost(dataDir)).filter((check) => check.state === 'missing')
+  if (missing.length === 0) return
+  const reasons = missing.map(({ name, detail, remedy }) => `  ${name}: ${detail}${remedy ? ` ${remedy}` : ''}`)
+  throw new SlipwayError('unsupported', `This machine cannot run Slipway yet:\n${reasons.join('\n')}`)
 }
 
 async function startChildren(

@@ -1,9 +1,8 @@
-import type { ChildProcess } from 'node:child_process'
 import { watch } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { PassThrough, type Readable } from 'node:stream'
-import type { ExitStatus } from '#host/exec'
+import type { ChildProcess, ExitStatus } from '#host/exec'
 import { exited, spawn } from '#host/exec'
 import { readRuncError, startError } from './runc-log.ts'
 
