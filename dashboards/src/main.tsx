@@ -21,7 +21,7 @@ const routes = [
   createRoute({ getParentRoute: () => root, path: '/', component: BuildsPage }),
   createRoute({ getParentRoute: () => root, path: '/builds/$id', component: BuildPage }),
   createRoute({ getParentRoute: () => root, path: '/projects', component: ProjectsPage }),
-  createRoute({ getParentRoute: () => root, path: '/projects/$', component: ProjectPage }),
+  createRoute({ getParentRoute: () => root, path: '/projects/$namespace/$name', component: ProjectPage }),
   createRoute({ getParentRoute: () => root, path: '/rollouts', component: RolloutsPage }),
   createRoute({ getParentRoute: () => root, path: '/deliveries', component: DeliveriesPage }),
 ] as const

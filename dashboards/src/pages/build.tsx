@@ -7,6 +7,7 @@ import { api } from '../api.ts'
 import { type Connection, useLiveBuild } from '../live.ts'
 import { formatBytes, shortDigest, shortRef } from '../parts/format.ts'
 import { LogView } from '../parts/log-view.tsx'
+import { ProjectLink } from '../parts/project-link.tsx'
 import { Missing } from '../parts/session.tsx'
 import { Status } from '../parts/status.tsx'
 import { StepList } from '../parts/step-list.tsx'
@@ -62,10 +63,7 @@ function Title({ build, connection }: { build: Build; connection: Connection }) 
     <div className="title">
       <h1>
         <Status of={build.status} />
-        <Link to="/projects/$" params={{ _splat: build.project }}>
-          {build.project}
-        </Link>{' '}
-        #{build.number}
+        <ProjectLink project={build.project} /> #{build.number}
       </h1>
       <div className="actions">
         {connection === 'connecting' && !isFinal(build.status) && <span className="muted">connecting…</span>}

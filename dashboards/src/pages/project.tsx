@@ -9,7 +9,8 @@ import { Missing } from '../parts/session.tsx'
 
 /** A project: its builds as they happen, its rules, and how to connect it. */
 export function ProjectPage() {
-  const { _splat: name = '' } = useParams({ from: '/projects/$' })
+  const params = useParams({ from: '/projects/$namespace/$name' })
+  const name = `${params.namespace}/${params.name}`
   const { data, error } = useQuery({ queryKey: ['project', name], queryFn: () => api.project(name) })
   if (!data) return <Missing error={error} />
   return <ProjectView project={data} />

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
-import { Link } from '@tanstack/react-router'
 import { api } from '../api.ts'
+import { ProjectLink } from '../parts/project-link.tsx'
 import { Missing } from '../parts/session.tsx'
 import { TimeAgo } from '../parts/time.tsx'
 
@@ -18,9 +18,7 @@ export function ProjectsPage() {
         {data.items.map((project) => (
           <li key={project.name} className="card">
             <h2>
-              <Link to="/projects/$" params={{ _splat: project.name }}>
-                {project.name}
-              </Link>
+              <ProjectLink project={project.name} />
             </h2>
             <p className="muted">
               {project.rules.length} {project.rules.length === 1 ? 'rule' : 'rules'}, made{' '}
