@@ -9,11 +9,8 @@ test('kill -9 of the worker in the middle of a RUN: the next worker finishes the
     Dockerfile: 'FROM busybox\nRUN echo begun; sleep 6; echo ended\nRUN date +%N > /stamp\n',
   })
   const pushing = repository.push()
-  const running = await until('the step to print', 60_000, async () => {
-    const build = await slipway.newest('check/slow')
-    if (build.status !== 'running') return null
-    return String((await slipway.api('GET', `/api/v1/builds/${build.id}/log`)).body).includes('begun') ? build : null
-  })
+  const running = await until('the build to be queued', 60_000, async () => slipway.newest('check/slow'))
+  await slipway.sees(running, 'begun')
   process.kill(await slipway.pidOf('worker'), 'SIGKILL')
 
   const build = await slipway.build('check/slow', 1)

@@ -33,6 +33,8 @@ export interface RunningSlipway extends AsyncDisposable {
   repository(name: string, files: Record<string, string>): Promise<TestRepository>
   builds(project: string): Promise<Build[]>
   newest(project: string): Promise<Build>
+  /** Resolves once the build's live events hold the text. */
+  sees(build: Pick<Build, 'id'>, text: string): Promise<void>
   /** Waits for build `number` of the project to reach one of the states. */
   build(project: string, number: number, states?: readonly string[]): Promise<Build>
   /** Process ids of a supervised role: the one inside its wrapper, where it has one. */
@@ -147,6 +149,18 @@ class Slipway implements RunningSlipway {
     const [build] = await this.builds(project)
     if (!build) throw new Error(`${project} has no build`)
     return build
+  }
+
+  async sees({ id }: Pick<Build, 'id'>, text: string): Promise<void> {
+    const response = await fetch(`${this.baseUrl}/api/v1/builds/${id}/events`, {
+      headers: { authorization: `Bearer ${this.token}` },
+    })
+    let seen = ''
+    for await (const chunk of response.body ?? []) {
+      seen += Buffer.from(chunk).toString()
+      if (seen.includes(text)) return
+    }
+    throw new Error(`build ${id} ended without ${text}`)
   }
 
   async build(

@@ -5,6 +5,8 @@ import type { Build } from '#domain/build'
 import { isFinal } from '#domain/build'
 import { api } from '../api.ts'
 import { type Connection, useLiveBuild } from '../live.ts'
+import type { LogLine } from '../log-lines.ts'
+import { AnsiText } from '../parts/ansi-text.tsx'
 import { formatBytes, shortDigest, shortRef } from '../parts/format.ts'
 import { LogView } from '../parts/log-view.tsx'
 import { ProjectLink } from '../parts/project-link.tsx'
@@ -12,6 +14,8 @@ import { Missing } from '../parts/session.tsx'
 import { Status } from '../parts/status.tsx'
 import { StepList } from '../parts/step-list.tsx'
 import { Duration, TimeAgo } from '../parts/time.tsx'
+
+const LAST_LINES = 10
 
 /** One build: what it is, how it goes, what it says. */
 export function BuildPage() {
@@ -37,7 +41,7 @@ function BuildView({ initial }: { initial: Build }) {
     <>
       <Title build={build} connection={live.connection} />
       <Facts build={build} />
-      {build.error && <ErrorCard build={build} onSelect={() => setSelectedLine(Math.max(1, lineCount - 20))} />}
+      {build.error && <ErrorCard build={build} lastLines={lastLinesOf(build, live.lines)} />}
       <div className="build-columns">
         <StepList steps={build.steps} firstLines={firstLines} onSelect={setSelectedLine} />
         <LogView lines={live.lines} focusLine={selectedLine} isLive={!isFinal(build.status)} />
@@ -130,7 +134,13 @@ function Fact({ name, children }: { name: string; children: React.ReactNode }) {
   )
 }
 
-function ErrorCard({ build, onSelect }: { build: Build; onSelect: () => void }) {
+/** The end of what the failed step printed. */
+function lastLinesOf(build: Build, lines: readonly LogLine[]): readonly LogLine[] {
+  const failed = build.steps.find((step) => step.status === 'failed')
+  return lines.filter((line) => line?.step === failed?.id && line?.stream !== 'system').slice(-LAST_LINES)
+}
+
+function ErrorCard({ build, lastLines }: { build: Build; lastLines: readonly LogLine[] }) {
   const { error } = build
   if (!error) return null
   return (
@@ -147,9 +157,16 @@ function ErrorCard({ build, onSelect }: { build: Build; onSelect: () => void }) 
       </h2>
       <p className="error-message">{error.message}</p>
       {error.excerpt && <pre className="excerpt">{error.excerpt}</pre>}
-      <button type="button" className="quiet" onClick={onSelect}>
-        Show the last lines of the log
-      </button>
+      {error.kind === 'step-failed' && lastLines.length > 0 && (
+        <pre className="excerpt" aria-label="Last lines of the step">
+          {lastLines.map((line) => (
+            <span key={line.number}>
+              <AnsiText text={line.text} />
+              {'\n'}
+            </span>
+          ))}
+        </pre>
+      )}
     </section>
   )
 }
