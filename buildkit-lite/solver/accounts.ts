@@ -2,14 +2,14 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs
 import { SlipwayError } from '#domain/errors'
 import { isMissing, onDisk, resolveBeneath } from './beneath.ts'
 
-export interface Account {
+interface Account {
   name: string
   uid: number
   gid: number
   home: string
 }
 
-export interface Group {
+interface Group {
   name: string
   gid: number
   members: readonly string[]

@@ -68,7 +68,7 @@ async function openRoot(
 }
 
 /** A context's files as a snapshot of their own: without what is ignored, owned by root, and kept by content. */
-export async function snapshotContext(
+async function snapshotContext(
   scope: StepScope,
   { from, path }: { from: Extract<BindMount['from'], { kind: 'context' }>; path: InnerPath },
   signal: AbortSignal,

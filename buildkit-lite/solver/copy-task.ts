@@ -25,7 +25,7 @@ export interface CopyTask {
   pause: () => Promise<void>
 }
 
-export const NEW_DIRECTORY_MODE = 0o755
+const NEW_DIRECTORY_MODE = 0o755
 const ENTRIES_PER_TURN = 128
 
 export function createPause(signal: AbortSignal): () => Promise<void> {

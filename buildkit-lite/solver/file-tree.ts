@@ -2,7 +2,7 @@ import { readdirSync, readlinkSync } from 'node:fs'
 import type { ContextEntry } from '../context/contract.ts'
 import { cleanPath, type InnerPath, joinInner, onDisk, statBeneath } from './beneath.ts'
 
-export type EntryKind = 'file' | 'directory' | 'symlink' | 'fifo' | 'device' | 'socket'
+type EntryKind = 'file' | 'directory' | 'symlink' | 'fifo' | 'device' | 'socket'
 
 export interface TreeEntry {
   kind: EntryKind
