@@ -91,8 +91,9 @@ test('a failed build shows the error with its place in the Dockerfile', async ()
   await page.goto(`${slipway.baseUrl}/builds/${build.id}`)
   const card = page.getByRole('region', { name: 'Why it failed' })
   await card.getByText('exit code: 7').waitFor()
-  expect(await card.locator('.excerpt').innerText()).toContain('>>> RUN echo last words; exit 7')
-  await page.getByText('last words', { exact: true }).waitFor()
+  expect(await card.locator('.excerpt').first().innerText()).toContain('>>> RUN echo last words; exit 7')
+  await card.getByLabel('Last lines of the step').getByText('last words', { exact: true }).waitFor()
+  await page.getByRole('log').getByText('last words', { exact: true }).waitFor()
 })
 
 test.for(['light', 'dark'] as const)('no page has serious accessibility faults in %s', async (scheme) => {

@@ -158,7 +158,7 @@ function ErrorCard({ build, lastLines }: { build: Build; lastLines: readonly Log
       <p className="error-message">{error.message}</p>
       {error.excerpt && <pre className="excerpt">{error.excerpt}</pre>}
       {error.kind === 'step-failed' && lastLines.length > 0 && (
-        <pre className="excerpt" aria-label="Last lines of the step">
+        <pre className="excerpt" role="group" aria-label="Last lines of the step">
           {lastLines.map((line) => (
             <span key={line.number}>
               <AnsiText text={line.text} />
