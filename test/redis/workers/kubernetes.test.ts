@@ -80,7 +80,8 @@ test('a rollout through the Kubernetes client goes live', async () => {
   await deploy('live', 60)
   const rollout = await rollOut('live')
   expect(rollout).toMatchObject({ status: 'succeeded', replicas: { desired: 2, updated: 2, available: 2 } })
-  expect(imagesOf('live')).toEqual([rollout.image])
+  // Pods that are on their way out do not count for Kubernetes, but they take a moment to be gone.
+  await expect.poll(() => imagesOf('live')).toEqual([rollout.image])
 })
 
 test('pods that never get ready are rolled back at the Deployment’s deadline', async () => {
