@@ -1,4 +1,4 @@
-import type { BuildEvent } from '#domain/build-event'
+import { type BuildEvent, lastLine } from '#domain/build-event'
 import type { StepId } from '#domain/ids'
 import { EventBatcher } from './event-batcher.ts'
 import { LineAssembler } from './line-assembler.ts'
@@ -7,6 +7,8 @@ import type { SecretMask } from './mask-secrets.ts'
 const BATCH_DELAY_MS = 50
 const BATCH_BYTES = 256 * 1024
 const PREVIEW_AFTER_MS = 1000
+/** A line that grows beyond this is not shown again and again. */
+const PREVIEW_CHARS = 1024
 const LOG_LIMIT_BYTES = 64 * 1024 * 1024
 /** Pieces are cut to this, so that no event grows past a batch. */
 const PIECE_BYTES = 64 * 1024
@@ -24,12 +26,11 @@ export interface ReporterOptions {
   logLimitBytes?: number
 }
 
-/** A stream that has been written to: what its last line begins with, and the number that a preview gave that line. */
+/** A stream that has been written to, and what was last shown of a line that it has not ended. */
 interface OpenStream {
   step: StepId | null
   stream: Stream
   lines: LineAssembler
-  reserved: number | null
   previewed: string
   restSinceMs: number
 }
@@ -100,7 +101,7 @@ export class Reporter implements AsyncDisposable {
     let open = this.#streams.get(key)
     if (!open) {
       const lines = new LineAssembler(this.#options.mask.heldBack)
-      open = { step, stream, lines, reserved: null, previewed: '', restSinceMs: 0 }
+      open = { step, stream, lines, previewed: '', restSinceMs: 0 }
       this.#streams.set(key, open)
     }
     return open
@@ -109,18 +110,11 @@ export class Reporter implements AsyncDisposable {
   #emit(open: OpenStream, text: string): void {
     if (text === '') return
     const masked = this.#options.mask.apply(text)
-    const afterFirst = open.reserved === null ? 0 : masked.indexOf('\n') + 1
-    if (open.reserved !== null) this.#add(open, open.reserved, masked.slice(0, afterFirst))
-    open.reserved = null
     open.previewed = ''
     open.restSinceMs = 0
-    if (afterFirst < masked.length) this.#add(open, this.#takeLines(masked, afterFirst), masked.slice(afterFirst))
-  }
-
-  #takeLines(text: string, from: number): number {
-    const first = this.#nextLine
-    for (let at = text.indexOf('\n', from); at >= 0; at = text.indexOf('\n', at + 1)) this.#nextLine++
-    return first
+    const firstLine = this.#nextLine
+    this.#nextLine = lastLine(firstLine, masked) + 1
+    this.#add(open, firstLine, masked)
   }
 
   #add({ step, stream }: OpenStream, firstLine: number, text: string, unfinished = false): void {
@@ -136,16 +130,17 @@ export class Reporter implements AsyncDisposable {
     }, PREVIEW_AFTER_MS)
   }
 
-  /** Shows a line that waits for its end; the whole line will have the same number. */
+  /** Shows what waits for its end, where the next line will be. */
   #preview(open: OpenStream): void {
     const { rest } = open.lines
     if (rest === '') return
-    const text = this.#options.mask.apply(rest.slice(0, rest.length - this.#options.mask.heldBack(rest)))
-    if (text !== '' && text !== open.previewed) {
-      open.reserved ??= this.#nextLine++
-      open.previewed = text
+    const { mask } = this.#options
+    const text = lastRewrite(mask.apply(rest.slice(0, rest.length - mask.heldBack(rest)))).slice(0, PREVIEW_CHARS)
+    const shown = `${this.#nextLine} ${text}`
+    if (text !== '' && shown !== open.previewed) {
+      open.previewed = shown
       try {
-        this.#add(open, open.reserved, `${text}\n`, true)
+        this.#add(open, this.#nextLine, `${text}\n`, true)
       } catch {
         // The build has lost its store, which `onFailure` was told.
         return
@@ -162,4 +157,9 @@ export class Reporter implements AsyncDisposable {
     this.system(`The log has reached its limit of ${limit} bytes; what follows is not kept.`)
     return true
   }
+}
+
+/** What a terminal would show of a line that a program rewrites with carriage returns. */
+function lastRewrite(text: string): string {
+  return text.replace(/\r+$/, '').split('\r').at(-1) ?? ''
 }

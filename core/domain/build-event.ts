@@ -32,11 +32,17 @@ export const BuildEvent = z.discriminatedUnion('kind', [
     atMs,
     step: StepId.nullable(),
     stream: z.enum(['stdout', 'stderr', 'system']),
-    /** Absolute number of the first line of `text`, from 1: assigned once, the same live, stored and downloaded. */
+    /**
+     * Absolute number of the first line of `text`, from 1. Whole lines are numbered when they end, in the order of their
+     * events: the nth line of the raw log is line n, live, stored and downloaded.
+     */
     firstLine: z.number().int().positive(),
     /** Whole lines, each ended by \n. */
     text: z.string(),
-    /** A preview of a line that has not ended: replaced by the event that carries the same line whole. */
+    /**
+     * A preview of a line that has not ended. It takes no number: `firstLine` is the one that the next line will get, and
+     * whatever whole line gets it, this one or another's, takes the preview's place. No preview outlives its attempt.
+     */
     unfinished: z.boolean().optional(),
   }),
   z.object({
@@ -111,9 +117,7 @@ export function applyBuildEvent(build: Build, event: BuildEvent): Build {
     case 'step-started':
       return changeStep(build, event.step, { status: 'running', startedAtMs: event.atMs, missReason: event.missReason })
     case 'log':
-      // A line that was previewed keeps its number, and may end after later ones.
-      if (event.unfinished) return build
-      return { ...build, logLines: Math.max(build.logLines, lastLine(event.firstLine, event.text)) }
+      return event.unfinished ? build : { ...build, logLines: lastLine(event.firstLine, event.text) }
     case 'step-finished':
       return finishStep(build, event)
     case 'image-ready':

@@ -4,7 +4,7 @@ import type { Build } from '#domain/build'
 import { applyBuildEvent, BuildEvent } from '#domain/build-event'
 import type { Rollout } from '#domain/rollout'
 import type { Page } from './api.ts'
-import { addLogLines, type LogLine } from './log-lines.ts'
+import { addLogLines, dropPreview, type LogLine } from './log-lines.ts'
 
 const KINDS = BuildEvent.options.map((option) => option.shape.kind.value)
 
@@ -36,6 +36,7 @@ export function useLiveBuild(id: string): LiveBuild {
     const onEvent = (message: MessageEvent<string>) => {
       const event = JSON.parse(message.data) as BuildEvent
       if (event.kind === 'log') addLogLines(state.current.lines, event)
+      if (event.kind === 'finished' || event.kind === 'worker-lost') dropPreview(state.current.lines)
       const { build } = state.current
       if (event.kind === 'queued') state.current.build = applyBuildEvent({} as Build, event)
       else if (build) state.current.build = applyBuildEvent(build, event)

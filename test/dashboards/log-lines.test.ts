@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { StepId } from '#domain/ids'
-import { addLogLines, type LogLine } from '../../dashboards/src/log-lines.ts'
+import { addLogLines, dropPreview, type LogLine } from '../../dashboards/src/log-lines.ts'
 
 const event = (firstLine: number, text: string, unfinished?: true) => ({
   kind: 'log' as const,
@@ -30,6 +30,30 @@ test('a preview is replaced by the whole line', () => {
   addLogLines(lines, event(1, 'Continue? [y', true))
   addLogLines(lines, event(1, 'Continue? [y/N] y\n'))
   expect(texts(lines)).toEqual(['Continue? [y/N] y'])
+})
+
+test('a preview gives its number to another line that ends first', () => {
+  const lines: LogLine[] = []
+  addLogLines(lines, event(1, 'Continue? [y', true))
+  addLogLines(lines, event(1, 'other\n'))
+  expect(texts(lines)).toEqual(['other'])
+  addLogLines(lines, event(2, 'Continue? [y', true))
+  expect(texts(lines)).toEqual(['other', 'Continue? [y'])
+})
+
+test('a preview never replaces a whole line', () => {
+  const lines: LogLine[] = []
+  addLogLines(lines, event(1, 'whole\n'))
+  expect(addLogLines(lines, event(1, 'who', true))).toBe(false)
+  expect(texts(lines)).toEqual(['whole'])
+})
+
+test('a preview at the end can be dropped, a whole line cannot', () => {
+  const lines: LogLine[] = []
+  addLogLines(lines, event(1, 'whole\n'))
+  addLogLines(lines, event(2, 'half', true))
+  for (let times = 0; times < 2; times++) dropPreview(lines)
+  expect(texts(lines)).toEqual(['whole'])
 })
 
 test('events that come twice after a reconnect change nothing', () => {

@@ -68,23 +68,64 @@ test('a batch waits 50 ms for company', async () => {
   expect(lines()).toEqual([[1, 'a\nb\n']])
 })
 
-test('a line without an end is shown after a second, and ends under the same number', async () => {
+test('a line without an end is shown after a second, and gets its number when it ends', async () => {
   const { reporter, lines, events } = start()
   await reporter.output(one, 'stdout', Buffer.from('password: '))
   await reporter.output(two, 'stdout', Buffer.from('x\n'))
   await vi.advanceTimersByTimeAsync(1100)
   await reporter.output(two, 'stdout', Buffer.from('y\n'))
+  await vi.advanceTimersByTimeAsync(1100)
   await reporter.output(one, 'stdout', Buffer.from('asked\nnext\n'))
   await reporter.drain()
   expect(lines()).toEqual([
     [1, 'x\n'],
     [2, 'password: \n', 'unfinished'],
-    [3, 'y\n'],
-    [2, 'password: asked\n'],
-    [4, 'next\n'],
+    [2, 'y\n'],
+    [3, 'password: \n', 'unfinished'],
+    [3, 'password: asked\nnext\n'],
   ])
   const order = { number: 1 } as Parameters<typeof newBuild>[0]
   expect(events.reduce(applyBuildEvent, newBuild(order, 0)).logLines).toBe(4)
+})
+
+test('the nth whole line is line n, however streams, previews and ends mix', async () => {
+  const { reporter, events } = start()
+  for (let round = 0; round < 40; round++) {
+    const step = round % 3 === 0 ? one : two
+    await reporter.output(step, round % 2 ? 'stdout' : 'stderr', Buffer.from(`${round}${round % 5 ? '' : '\n'}`))
+    await vi.advanceTimersByTimeAsync(round % 4 === 0 ? 1100 : 10)
+    if (round % 11 === 0) reporter.endStep(step)
+    if (round % 13 === 0) reporter.system('said', two)
+  }
+  reporter.endStep(one)
+  reporter.endStep(two)
+  await reporter.drain()
+  let next = 1
+  let previews = 0
+  for (const event of events) {
+    if (event.kind !== 'log') continue
+    expect(event.firstLine).toBe(next)
+    if (event.unfinished) previews++
+    else next += event.text.split('\n').length - 1
+  }
+  expect(previews).toBeGreaterThan(5)
+})
+
+test('a line that grows for ever is not shown again and again', async () => {
+  const { reporter, lines } = start()
+  for (let second = 0; second < 60; second++) {
+    await reporter.output(one, 'stdout', Buffer.from('.'.repeat(1000)))
+    await vi.advanceTimersByTimeAsync(1100)
+  }
+  expect(lines().length).toBeLessThan(5)
+})
+
+test('a progress bar is shown as it is now', async () => {
+  const { reporter, lines } = start()
+  await reporter.output(one, 'stdout', Buffer.from('10%\r'))
+  await reporter.output(one, 'stdout', Buffer.from('50%'))
+  await vi.advanceTimersByTimeAsync(1100)
+  expect(lines()).toEqual([[1, '50%\n', 'unfinished']])
 })
 
 test('secrets are masked, cut anywhere and in previews', async () => {
