@@ -6,6 +6,7 @@ import { isFinal } from '#domain/build'
 import { api } from '../api.ts'
 import { type Connection, useLiveBuild } from '../live.ts'
 import type { LogLine } from '../log-lines.ts'
+import { headSteps } from '../log-rows.ts'
 import { AnsiText } from '../parts/ansi-text.tsx'
 import { formatBytes, shortDigest, shortRef } from '../parts/format.ts'
 import { LogView } from '../parts/log-view.tsx'
@@ -37,6 +38,7 @@ function BuildView({ initial }: { initial: Build }) {
     return first
     // The array grows in place: its length is what changes.
   }, [live.lines, lineCount])
+  const log = useMemo(() => headSteps(live.lines, build.steps), [live.lines, lineCount, build.steps])
   return (
     <>
       <Title build={build} connection={live.connection} />
@@ -44,7 +46,7 @@ function BuildView({ initial }: { initial: Build }) {
       {build.error && <ErrorCard build={build} lastLines={lastLinesOf(build, live.lines)} />}
       <div className="build-columns">
         <StepList steps={build.steps} firstLines={firstLines} onSelect={setSelectedLine} />
-        <LogView lines={live.lines} focusLine={selectedLine} isLive={!isFinal(build.status)} />
+        <LogView log={log} focusLine={selectedLine} isLive={!isFinal(build.status)} />
       </div>
     </>
   )

@@ -1,6 +1,7 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { useEffect, useLayoutEffect, useRef, useState } from 'react'
 import type { LogLine } from '../log-lines.ts'
+import type { LogRow, LogRows } from '../log-rows.ts'
 import { AnsiText } from './ansi-text.tsx'
 
 const LINE_HEIGHT_PX = 20
@@ -8,32 +9,34 @@ const LINE_HEIGHT_PX = 20
 const AT_END_PX = 40
 
 interface LogViewProps {
-  lines: readonly LogLine[]
+  log: LogRows
   /** Scrolls to this line when it changes. */
   focusLine: number | null
   isLive: boolean
 }
 
-/** The whole log, of which only the visible lines are in the page. It follows the end until the reader scrolls up. */
-export function LogView({ lines, focusLine, isLive }: LogViewProps) {
+/** The whole log, of which only the visible rows are in the page. It follows the end until the reader scrolls up. */
+export function LogView({ log: { rows, rowOf }, focusLine, isLive }: LogViewProps) {
   const scroller = useRef<HTMLDivElement>(null)
   const [isFollowing, setFollowing] = useState(focusLine === null)
-  const rows = useVirtualizer({
-    count: lines.length,
+  const visible = useVirtualizer({
+    count: rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => LINE_HEIGHT_PX,
     overscan: 30,
   })
+  // The row of a line that is still to come is found once it is there.
+  const focusRow = focusLine === null || rows.length === 0 ? null : rowOf(focusLine)
 
   useLayoutEffect(() => {
-    if (isFollowing && lines.length > 0) rows.scrollToIndex(lines.length - 1, { align: 'end' })
-  }, [isFollowing, lines.length, rows])
+    if (isFollowing && rows.length > 0) visible.scrollToIndex(rows.length - 1, { align: 'end' })
+  }, [isFollowing, rows.length, visible])
 
   useEffect(() => {
-    if (focusLine === null) return
+    if (focusRow === null) return
     setFollowing(false)
-    rows.scrollToIndex(focusLine - 1, { align: 'start' })
-  }, [focusLine, rows])
+    visible.scrollToIndex(Math.max(0, focusRow - 1), { align: 'start' })
+  }, [focusRow, visible])
 
   const onScroll = () => {
     const box = scroller.current
@@ -43,12 +46,12 @@ export function LogView({ lines, focusLine, isLive }: LogViewProps) {
   return (
     <section className="log" aria-label="Build log">
       <div className="log-scroller" ref={scroller} onScroll={onScroll} tabIndex={0} role="log" aria-live="off">
-        <div className="log-canvas" style={{ height: rows.getTotalSize() }}>
-          {rows.getVirtualItems().map((row) => (
-            <LogRow key={row.key} top={row.start} line={lines[row.index]} isFocused={row.index + 1 === focusLine} />
+        <div className="log-canvas" style={{ height: visible.getTotalSize() }}>
+          {visible.getVirtualItems().map(({ key, start, index }) => (
+            <Row key={key} top={start} row={rows[index]} isFocused={index === focusRow} />
           ))}
         </div>
-        {lines.length === 0 && (
+        {rows.length === 0 && (
           <p className="empty">{isLive ? 'Waiting for the first line…' : 'This build printed nothing.'}</p>
         )}
       </div>
@@ -61,13 +64,23 @@ export function LogView({ lines, focusLine, isLive }: LogViewProps) {
   )
 }
 
-function LogRow({ line, top, isFocused }: { line: LogLine | undefined; top: number; isFocused: boolean }) {
-  if (!line) return null
+function Row({ row, top, isFocused }: { row: LogRow | undefined; top: number; isFocused: boolean }) {
+  if (!row) return null
+  const style = { transform: `translateY(${top}px)` }
+  if (row.kind === 'line') return <Line line={row.line} style={style} isFocused={isFocused} />
   return (
-    <div
-      className={`log-line log-${line.stream}${isFocused ? ' log-focused' : ''}`}
-      style={{ transform: `translateY(${top}px)` }}
-    >
+    <div className="log-line log-heading" style={style}>
+      <span className="log-number" aria-hidden="true">
+        ▸
+      </span>
+      <span className="log-text">{row.title}</span>
+    </div>
+  )
+}
+
+function Line({ line, style, isFocused }: { line: LogLine; style: { transform: string }; isFocused: boolean }) {
+  return (
+    <div className={`log-line log-${line.stream}${isFocused ? ' log-focused' : ''}`} style={style}>
       <a className="log-number" href={`#L${line.number}`} id={`L${line.number}`}>
         {line.number}
       </a>
