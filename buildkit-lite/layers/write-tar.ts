@@ -26,7 +26,7 @@ export function* writeTar(entries: Iterable<TarSource>): Generator<Buffer> {
 const ZEROS = Buffer.alloc(512)
 
 /** Collects bytes into one buffer and yields it whenever it is full. */
-export class ChunkBuffer {
+class ChunkBuffer {
   readonly #buffer: Buffer
   #used = 0
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { Descriptor } from '#domain/digest'
 
-export const MEDIA_TYPES = {
+const MEDIA_TYPES = {
   ociIndex: 'application/vnd.oci.image.index.v1+json',
   ociManifest: 'application/vnd.oci.image.manifest.v1+json',
   ociConfig: 'application/vnd.oci.image.config.v1+json',

@@ -20,7 +20,7 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
 const DEFAULT_VARIANTS: Readonly<Record<string, string>> = { amd64: 'v1', arm64: 'v8', arm: 'v7' }
 
 /** One spelling of each platform: `x86_64` is `amd64`, and the default variants have no name. */
-export function normalisePlatform(platform: Named): Platform {
+function normalisePlatform(platform: Named): Platform {
   const os = platform.os.toLowerCase()
   const architecture = ARCHITECTURES[platform.architecture.toLowerCase()] ?? platform.architecture.toLowerCase()
   const variant = platform.variant?.toLowerCase().replace(/^(\d)/, 'v$1')
