@@ -41,7 +41,7 @@ export async function up(config: Config, options: UpOptions, signal: AbortSignal
 async function refuseUnfitHost(dataDir: string): Promise<void> {
   const missing = (await checkHost(dataDir)).filter((check) => check.state === 'missing')
   if (missing.length === 0) return
-  const reasons = missing.map(({ name, detail, remedy }) => `  ${name}: ${detail}${remedy ? ` ${remedy}` : ''}`)
+  const reasons = missing.map(({ name, detail, remedy }) => `  ${name}: ${detail}${remedy ? `; ${remedy}` : ''}`)
   throw new SlipwayError('unsupported', `This machine cannot run Slipway yet:\n${reasons.join('\n')}`)
 }
 
