@@ -8,7 +8,6 @@ import type { Config } from '#host/config'
 import { run } from '#host/exec'
 import { importBusybox } from './busybox.ts'
 import { createDemoDeployment } from './demo-deployment.ts'
-import { localUrl } from './local-url.ts'
 
 const PROJECT = 'demo/hello'
 const DEADLINE_MS = 180_000
@@ -58,7 +57,7 @@ type Api = (method: string, path: string, body?: object) => Promise<unknown>
 
 function apiClient(config: Config, token: string, signal: AbortSignal): Api {
   return async (method, path, body) => {
-    const response = await fetch(`${localUrl(config)}${path}`, {
+    const response = await fetch(`${config.localUrl}${path}`, {
       method,
       signal,
       headers: { authorization: `Bearer ${token}`, ...(body ? { 'content-type': 'application/json' } : {}) },
@@ -92,7 +91,7 @@ async function pushExample(config: Config, token: string, signal: AbortSignal): 
   await git('init', '-q', '-b', 'main')
   await git('add', '-A')
   await git('commit', '-q', '-m', 'Say hello')
-  await git('push', '-q', '-o', 'nowait', `${localUrl(config)}/git/${PROJECT}.git`, 'main')
+  await git('push', '-q', '-o', 'nowait', `${config.localUrl}/git/${PROJECT}.git`, 'main')
 }
 
 async function waitForBuild(api: Api, signal: AbortSignal): Promise<{ id: string; status: string }> {

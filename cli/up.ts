@@ -5,7 +5,6 @@ import type { Config } from '#host/config'
 import { aborted } from '#host/shutdown'
 import { checkHost } from '#sandbox'
 import { runDemo } from './demo.ts'
-import { localUrl } from './local-url.ts'
 import { redisChild, registryChild, roleChild, untilItAnswers } from './supervisor/children.ts'
 import { openDataDirectory } from './supervisor/data-directory.ts'
 import { Supervisor } from './supervisor/supervisor.ts'
@@ -59,14 +58,14 @@ async function startChildren(
   const api = roleChild('api')
   await start({
     ...api,
-    ready: (childSignal) => untilItAnswers(() => getOk(`${localUrl(config)}/healthz`), childSignal),
+    ready: (childSignal) => untilItAnswers(() => getOk(`${config.localUrl}/healthz`), childSignal),
   })
   if (config.ownCluster) await start(roleChild('cluster'))
   await start(roleChild('worker'))
 }
 
 async function getReady(config: Config): Promise<void> {
-  await getOk(`${localUrl(config)}/readyz`)
+  await getOk(`${config.localUrl}/readyz`)
 }
 
 async function getOk(url: string): Promise<void> {

@@ -14,7 +14,10 @@ export const VARIABLES = {
   },
   SLIPWAY_HOST: { schema: z.string().min(1).default('127.0.0.1'), help: 'address to listen on' },
   SLIPWAY_PORT: { schema: port.default(3000), help: 'port of dashboard, API, git and registry' },
-  SLIPWAY_BASE_URL: { schema: z.url().optional(), help: 'public URL (default http://HOST:PORT)' },
+  SLIPWAY_BASE_URL: {
+    schema: z.url().optional(),
+    help: 'public URL, which image names begin with (default http://HOST:PORT)',
+  },
   REDIS_URL: {
     schema: z
       .string()
@@ -49,7 +52,10 @@ export interface Config {
   readonly dataDir: string
   readonly host: string
   readonly port: number
+  /** What people and other machines call us. */
   readonly baseUrl: string
+  /** What this machine calls us, whatever the public address is. */
+  readonly localUrl: string
   readonly redisUrl: string
   /** Whether redis-server and docker-registry are children of ours. */
   readonly ownRedis: boolean
@@ -105,12 +111,14 @@ export function environmentValue(name: string, env: NodeJS.ProcessEnv = process.
 
 function toConfig(env: z.infer<typeof Environment>): Config {
   const dataDir = env.SLIPWAY_DATA
-  const baseUrl = (env.SLIPWAY_BASE_URL ?? `http://${env.SLIPWAY_HOST}:${env.SLIPWAY_PORT}`).replace(/\/+$/, '')
+  const localUrl = `http://${reachableHost(env.SLIPWAY_HOST)}:${env.SLIPWAY_PORT}`
+  const baseUrl = (env.SLIPWAY_BASE_URL ?? localUrl).replace(/\/+$/, '')
   return {
     dataDir,
     host: env.SLIPWAY_HOST,
     port: env.SLIPWAY_PORT,
     baseUrl,
+    localUrl,
     redisUrl: env.REDIS_URL ?? `unix://${join(dataDir, 'redis', 'redis.sock')}`,
     ownRedis: env.REDIS_URL === undefined,
     ownRegistry: env.SLIPWAY_REGISTRY === undefined,
@@ -126,4 +134,11 @@ function toConfig(env: z.infer<typeof Environment>): Config {
     buildTimeoutMs: env.SLIPWAY_BUILD_TIMEOUT_S * 1000,
     logLevel: env.SLIPWAY_LOG_LEVEL,
   }
+}
+
+/** A server on all addresses is reached on the loopback one; IPv6 addresses stand in brackets in a URL. */
+function reachableHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1'
+  if (host === '::') return '[::1]'
+  return host.includes(':') ? `[${host}]` : host
 }
