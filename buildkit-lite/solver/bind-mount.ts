@@ -22,7 +22,7 @@ import { MissingSourceError, selectSource } from './select-sources.ts'
 import { digestOf } from './step-key.ts'
 import type { StepScope } from './step-scope.ts'
 
-/** Not the root itself, where a writable snapshot also has the mount points of containers. */
+/** Not the root itself: the source may be a single file. */
 const PLACE = '/context'
 const PLAIN = { parents: false, exclusion: NO_EXCLUSION }
 
@@ -64,7 +64,7 @@ async function openRoot(
   ...[key, readonly]: [SnapshotKey | null, boolean]
 ): Promise<string> {
   if (readonly) return stack.use(await tools.snapshots.view(key)).rootDir
-  return await stack.use(await tools.snapshots.prepare(key)).mount()
+  return await stack.use(await tools.snapshots.prepare(key)).mount({ mountPoints: false })
 }
 
 /** A context's files as a snapshot of their own: without what is ignored, owned by root, and kept by content. */
@@ -92,7 +92,7 @@ async function snapshotContext(
       if (await tools.snapshots.has(key)) return
       await using opened = await origin.open(signal)
       await using snapshot = await tools.snapshots.prepare(null)
-      const task = contextTask(scope, await snapshot.mount(), opened, signal)
+      const task = contextTask(scope, await snapshot.mount({ mountPoints: false }), opened, signal)
       if (isDirectory) await copyContents(task, real, makeDirectories(task, PLACE))
       else await copyLeaf(task, selected, PLACE)
       await snapshot.commit(key)

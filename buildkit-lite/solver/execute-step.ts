@@ -18,7 +18,8 @@ export async function executeStep(
   const { tools } = scope
   const input = operation.kind === 'copy' && isLinked(operation) ? EMPTY_CHAIN : scope.chainOf(operation.input)
   await using snapshot = await tools.snapshots.prepare(await materialise(tools, input, signal))
-  const root = await snapshot.mount()
+  // Only a container needs mount points; for the others an empty /proc is a directory like any other.
+  const root = await snapshot.mount({ mountPoints: operation.kind === 'run' })
   await carryOut(scope, operation, root, signal)
   const createdAtMs = tools.now()
   const { descriptor, diffId, warnings } = await createLayer(snapshot, { compression: 'gzip' }, tools.blobs, signal)

@@ -1,120 +1,20 @@
-import { mkdir, mkdtempDisposable, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtempDisposable, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import {
-  type BuildRequest,
-  type BuildTools,
-  type BuiltImage,
-  build,
-  createRegistry,
-  createSharedWork,
-  exportDirectory,
-  fetchLayers,
-  hostPlatform,
-  importRootfs,
-  openBlobStore,
-  openDirectoryContext,
-  openFileStepCache,
-  pushImage,
-  type SolveEvent,
-  writeDockerArchive,
-  writeOciArchive,
-} from '#buildkit-lite'
+import { exportDirectory, fetchLayers, pushImage, writeDockerArchive, writeOciArchive } from '#buildkit-lite'
 import { SourceError } from '#domain/errors'
 import { parseImageReference } from '#domain/image-reference'
 import { run } from '#host/exec'
-import { createLogger } from '#host/log'
-import { openSandbox } from '#sandbox'
-import { startDockerRegistry } from '../support/docker-registry.ts'
-import { makeDataDir, writeBusybox } from './busybox.ts'
+import { type BuildBench, openBuildBench } from './build-bench.ts'
+import { never } from './busybox.ts'
 
-const never = new AbortController().signal
-const cleanup = new AsyncDisposableStack()
-let tools: Omit<BuildTools, 'report'>
-let host: string
-let dataDir: string
+let bench: BuildBench
+const buildFiles: BuildBench['buildFiles'] = (...args) => bench.buildFiles(...args)
 
 beforeAll(async () => {
-  dataDir = cleanup.use(makeDataDir()).path
-  host = cleanup.use(await startDockerRegistry()).host
-  const owner = `test-build-${process.pid}`
-  const sandbox = cleanup.use(await openSandbox({ dataDir, owner, warmNetworks: 0 }, createLogger('test', 'silent')))
-  const registry = createRegistry({ searchOrder: [host], insecure: [], credentialsFor: () => null })
-  const blobs = await openBlobStore(join(dataDir, 'blobs'))
-  tools = {
-    containers: sandbox.containers,
-    snapshots: sandbox.snapshots,
-    networks: sandbox.networks,
-    blobs,
-    registry,
-    cache: await openFileStepCache(join(dataDir, 'cache')),
-    stateDir: join(dataDir, 'state'),
-    sharedWork: createSharedWork(),
-    limits: { stepMemoryBytes: 256 * 1024 * 1024, stepPids: 256, stepCpus: null },
-    now: () => Date.now(),
-  }
-  const root = join(dataDir, 'busybox')
-  await mkdir(root)
-  writeBusybox(root)
-  await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\napp:x:1001:1002::/home/app:/bin/sh\n')
-  const base = await importRootfs({ kind: 'directory', path: root }, ['CMD ["sh"]', 'ENV BASE=1'], blobs, never)
-  await pushImage(base, [parseImageReference(`${host}/library/busybox:latest`)], registry, never)
-  // What is only in the registry has to be pulled by the first step that needs it.
-  for (const layer of base.layers) await rm(await blobs.pathOf(layer.descriptor.digest))
+  bench = await openBuildBench('images')
 })
-afterAll(() => cleanup.disposeAsync())
-
-interface Built {
-  image: BuiltImage
-  /** Titles of the steps that really ran. */
-  ran: string[]
-  output: string
-  reasons: (string | null)[]
-}
-
-async function buildFiles(files: Record<string, string>, change: Partial<BuildRequest> = {}): Promise<Built> {
-  await using dir = await mkdtempDisposable(join(dataDir, 'context-'))
-  for (const [name, content] of Object.entries(files)) {
-    await mkdir(join(dir.path, name, '..'), { recursive: true })
-    await writeFile(join(dir.path, name), content)
-  }
-  await using context = await openDirectoryContext(dir.path, { dockerfile: 'Dockerfile' })
-  const events: SolveEvent[] = []
-  const request: BuildRequest = {
-    context,
-    namedContexts: {},
-    dockerfile: { path: 'Dockerfile' },
-    target: null,
-    buildArgs: {},
-    labels: {},
-    platform: hostPlatform(),
-    useCache: true,
-    pull: false,
-    network: 'none',
-    extraHosts: [],
-    secrets: {},
-    cacheScope: 'test',
-    ...change,
-  }
-  const report = async (event: SolveEvent): Promise<void> => {
-    events.push(event)
-  }
-  const image = await build(request, { ...tools, report }, never)
-  const planned = events.find((event) => event.kind === 'planned')
-  const started = events.filter((event) => event.kind === 'step-started')
-  return {
-    image,
-    ran: started.map(({ step }) => planned?.plan.steps[step]?.title ?? ''),
-    reasons: started.map(({ missReason }) => missReason),
-    output: events.map((event) => (event.kind === 'output' ? event.bytes.toString() : '')).join(''),
-  }
-}
-
-async function readInside(image: BuiltImage, path: string): Promise<string> {
-  await using dir = await mkdtempDisposable(join(dataDir, 'export-'))
-  await exportDirectory(image, dir.path, tools, never)
-  return await readFile(join(dir.path, path), 'utf8')
-}
+afterAll(() => bench[Symbol.asyncDispose]())
 
 const DOCKERFILE = `FROM busybox AS build
 WORKDIR /src
@@ -134,7 +34,7 @@ test('stages are built, cached and rebuilt only from the change on', async () =>
   const first = await buildFiles(FILES)
   expect(first.ran).toHaveLength(7)
   expect(first.output).toContain('1001\nm1\np1\n1\n')
-  expect(await readInside(first.image, 'srv/out')).toBe('m1\np1\n')
+  expect(await bench.readInside(first.image, 'srv/out')).toBe('m1\np1\n')
 
   const again = await buildFiles(FILES)
   expect(again.ran).toEqual([])
@@ -148,7 +48,7 @@ test('stages are built, cached and rebuilt only from the change on', async () =>
     'RUN id -u; cat /srv/out; echo "$BASE"',
   ])
   expect(changed.reasons[0]).toBe('COPY input changed: main.txt')
-  expect(await readInside(changed.image, 'srv/out')).toBe('m2\np1\n')
+  expect(await bench.readInside(changed.image, 'srv/out')).toBe('m2\np1\n')
 })
 
 test('a stage that ran again to the same files changes nothing behind it', async () => {
@@ -201,25 +101,25 @@ RUN ls -d /deep /cached /ctx /proc /etc/resolv.conf 2>/dev/null; ls /
   expect(first.output).toContain('s3cret\nbound\n1\nread-only\n')
   const again = await buildFiles({ Dockerfile: dockerfile, file: 'bound\n' }, { secrets, useCache: false })
   expect(again.output).toContain('s3cret\nbound\n2\nread-only\n')
-  await using dir = await mkdtempDisposable(join(dataDir, 'export-'))
-  await exportDirectory(first.image, dir.path, tools, never)
+  await using dir = await mkdtempDisposable(join(bench.dataDir, 'export-'))
+  await exportDirectory(first.image, dir.path, bench.tools, never)
   const { stdout } = await run('find', [dir.path, '-mindepth', '1', '-maxdepth', '1', '-printf', '%f\n'])
   expect(stdout.toString().split('\n').filter(Boolean).sort()).toEqual(['bin', 'etc', 'tmp'])
 })
 
 test('what is pushed and exported verifies', async () => {
   const { image } = await buildFiles(FILES)
-  const name = parseImageReference(`${host}/acme/web:v1`)
-  await pushImage(image, [name], tools.registry, never)
-  await using dir = await mkdtempDisposable(join(dataDir, 'skopeo-'))
+  const name = parseImageReference(`${bench.host}/acme/web:v1`)
+  await pushImage(image, [name], bench.tools.registry, never)
+  await using dir = await mkdtempDisposable(join(bench.dataDir, 'skopeo-'))
   const copy = async (source: string, more: string[] = []) =>
     await run('skopeo', ['copy', '--quiet', ...more, source, `dir:${join(dir.path, 'out')}`])
-  await copy(`docker://${host}/acme/web:v1`, ['--src-tls-verify=false'])
+  await copy(`docker://${bench.host}/acme/web:v1`, ['--src-tls-verify=false'])
   const manifest = await readFile(join(dir.path, 'out/manifest.json'))
   expect(manifest.equals(image.manifest)).toBe(true)
-  await fetchLayers(image, tools, never)
-  await writeOciArchive({ image, names: [name], path: join(dir.path, 'oci.tar') }, tools.blobs, never)
+  await fetchLayers(image, bench.tools, never)
+  await writeOciArchive({ image, names: [name], path: join(dir.path, 'oci.tar') }, bench.tools.blobs, never)
   await copy(`oci-archive:${join(dir.path, 'oci.tar')}`)
-  await writeDockerArchive({ image, names: [name], path: join(dir.path, 'docker.tar') }, tools.blobs, never)
+  await writeDockerArchive({ image, names: [name], path: join(dir.path, 'docker.tar') }, bench.tools.blobs, never)
   await copy(`docker-archive:${join(dir.path, 'docker.tar')}`)
 })

@@ -1,0 +1,151 @@
+import { mkdir, mkdtempDisposable, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  type BuildRequest,
+  type BuildTools,
+  type BuiltImage,
+  build,
+  createRegistry,
+  createSharedWork,
+  exportDirectory,
+  hostPlatform,
+  importRootfs,
+  openBlobStore,
+  openDirectoryContext,
+  openFileStepCache,
+  pushImage,
+  type SolveEvent,
+} from '#buildkit-lite'
+import { parseImageReference } from '#domain/image-reference'
+import { run } from '#host/exec'
+import { createLogger } from '#host/log'
+import { openSandbox } from '#sandbox'
+import { startDockerRegistry } from '../support/docker-registry.ts'
+import { makeDataDir, never, writeBusybox } from './busybox.ts'
+
+export interface Built {
+  image: BuiltImage
+  /** Titles of the steps that really ran. */
+  ran: string[]
+  output: string
+  reasons: (string | null)[]
+}
+
+/** The builder with a real sandbox, and a registry with the image `busybox`. */
+export interface BuildBench extends AsyncDisposable {
+  tools: Omit<BuildTools, 'report'>
+  host: string
+  dataDir: string
+  /** Builds the directory that the files make; a name that ends with `/` is a directory. */
+  buildFiles(files: Record<string, string>, change?: Partial<BuildRequest>): Promise<Built>
+  readInside(image: BuiltImage, path: string): Promise<string>
+  /** The entries of the newest layer: mode, owner, time in seconds and name, as tar lists them. */
+  lastLayer(image: BuiltImage): Promise<string[]>
+}
+
+export async function openBuildBench(name: string): Promise<BuildBench> {
+  await using stack = new AsyncDisposableStack()
+  const dataDir = stack.use(makeDataDir()).path
+  const { host } = stack.use(await startDockerRegistry())
+  const tools = await openTools(dataDir, { host, owner: `test-${name}-${process.pid}` }, stack)
+  await pushBusybox({ dataDir, host, tools })
+  const owned = stack.move()
+  return {
+    tools,
+    host,
+    dataDir,
+    buildFiles: (files, change = {}) => buildFiles({ dataDir, tools }, files, change),
+    readInside: async (image, path) => {
+      await using dir = await mkdtempDisposable(join(dataDir, 'export-'))
+      await exportDirectory(image, dir.path, tools, never)
+      return await readFile(join(dir.path, path), 'utf8')
+    },
+    lastLayer: async (image) => {
+      const layer = image.layers.at(-1)
+      if (!layer) return []
+      await using dir = await mkdtempDisposable(join(dataDir, 'layer-'))
+      const file = join(dir.path, 'layer.tar.gz')
+      await writeFile(file, await image.content.open(layer, never))
+      const { stdout } = await run('tar', ['--utc', '--full-time', '--numeric-owner', '-tvzf', file])
+      return stdout.toString().split('\n').filter(Boolean)
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+async function openTools(
+  dataDir: string,
+  { host, owner }: { host: string; owner: string },
+  stack: AsyncDisposableStack,
+): Promise<BuildBench['tools']> {
+  const sandbox = stack.use(await openSandbox({ dataDir, owner, warmNetworks: 0 }, createLogger('test', 'silent')))
+  return {
+    containers: sandbox.containers,
+    snapshots: sandbox.snapshots,
+    networks: sandbox.networks,
+    blobs: await openBlobStore(join(dataDir, 'blobs')),
+    registry: createRegistry({ searchOrder: [host], insecure: [], credentialsFor: () => null }),
+    cache: await openFileStepCache(join(dataDir, 'cache')),
+    stateDir: join(dataDir, 'state'),
+    sharedWork: createSharedWork(),
+    limits: { stepMemoryBytes: 256 * 1024 * 1024, stepPids: 256, stepCpus: null },
+    now: () => Date.now(),
+  }
+}
+
+async function pushBusybox({ dataDir, host, tools }: Pick<BuildBench, 'dataDir' | 'host' | 'tools'>): Promise<void> {
+  const root = join(dataDir, 'busybox')
+  await mkdir(root)
+  writeBusybox(root)
+  await writeFile(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\napp:x:1001:1002::/home/app:/bin/sh\n')
+  const base = await importRootfs({ kind: 'directory', path: root }, ['CMD ["sh"]', 'ENV BASE=1'], tools.blobs, never)
+  await pushImage(base, [parseImageReference(`${host}/library/busybox:latest`)], tools.registry, never)
+  // What is only in the registry has to be pulled by the first step that needs it.
+  for (const layer of base.layers) await rm(await tools.blobs.pathOf(layer.descriptor.digest))
+}
+
+async function buildFiles(
+  { dataDir, tools }: Pick<BuildBench, 'dataDir' | 'tools'>,
+  files: Record<string, string>,
+  change: Partial<BuildRequest>,
+): Promise<Built> {
+  await using dir = await mkdtempDisposable(join(dataDir, 'context-'))
+  for (const [name, content] of Object.entries(files)) {
+    const path = join(dir.path, name)
+    await mkdir(name.endsWith('/') ? path : join(path, '..'), { recursive: true })
+    if (!name.endsWith('/')) await writeFile(path, content)
+  }
+  await using context = await openDirectoryContext(dir.path, { dockerfile: 'Dockerfile' })
+  const events: SolveEvent[] = []
+  const request: BuildRequest = {
+    context,
+    namedContexts: {},
+    dockerfile: { path: 'Dockerfile' },
+    target: null,
+    buildArgs: {},
+    labels: {},
+    platform: hostPlatform(),
+    useCache: true,
+    pull: false,
+    network: 'none',
+    extraHosts: [],
+    secrets: {},
+    cacheScope: 'test',
+    ...change,
+  }
+  const report = async (event: SolveEvent): Promise<void> => {
+    events.push(event)
+  }
+  const image = await build(request, { ...tools, report }, never)
+  return { image, ...sumUp(events) }
+}
+
+function sumUp(events: readonly SolveEvent[]): Omit<Built, 'image'> {
+  const planned = events.find((event) => event.kind === 'planned')
+  const started = events.filter((event) => event.kind === 'step-started')
+  return {
+    ran: started.map(({ step }) => planned?.plan.steps[step]?.title ?? ''),
+    reasons: started.map(({ missReason }) => missReason),
+    output: events.map((event) => (event.kind === 'output' ? event.bytes.toString() : '')).join(''),
+  }
+}
