@@ -22,10 +22,11 @@ export function createBuildQueue(
   }
   return {
     async enqueue(orders, nowMs) {
-      const results = []
-      for (const order of orders) results.push(await enqueueOne(redis, order, nowMs))
-      await tickets.add(results.filter(({ isNew }) => isNew).map(({ build }) => build))
-      return results.map(({ build }) => build)
+      const builds: Build[] = []
+      for (const order of orders) builds.push(await enqueueOne(redis, order, nowMs))
+      // Also those that existed: whoever queued them may have died, or lost the connection, before the ticket was written.
+      await tickets.add(builds.filter((build) => build.status === 'queued'))
+      return builds
     },
     get: async (id: BuildId) => (await load([id]))[0] ?? null,
     list({ project, status }, cursor, limit) {
@@ -42,11 +43,7 @@ export function createBuildQueue(
   }
 }
 
-async function enqueueOne(
-  redis: Redis,
-  order: Omit<BuildOrder, 'number'>,
-  nowMs: number,
-): Promise<{ build: Build; isNew: boolean }> {
+async function enqueueOne(redis: Redis, order: Omit<BuildOrder, 'number'>, nowMs: number): Promise<Build> {
   const { id, project } = order
   const { number: _, ...record } = newBuild({ number: 1, ...order }, nowMs)
   const scriptKeys = [
@@ -60,9 +57,9 @@ async function enqueueOne(
   ]
   const eventHead = `${JSON.stringify({ kind: 'queued', atMs: nowMs }).slice(0, -1)},"order":`
   const args = [id, afterBrace(record), eventHead, afterBrace(order), channels.buildChanged, `${id} state`]
-  const [made, stored] = await runScript<[-1] | [0 | 1, string]>(redis, 'enqueue', scriptKeys, args)
+  const [, stored] = await runScript<[-1] | [0 | 1, string]>(redis, 'enqueue', scriptKeys, args)
   if (stored === undefined) throw new SlipwayError('not-found', `There is no project ${project} to build`)
-  return { build: Build.parse(JSON.parse(stored)), isNew: made === 1 }
+  return Build.parse(JSON.parse(stored))
 }
 
 function afterBrace(value: object): string {

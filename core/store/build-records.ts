@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { Build } from '#domain/build'
 import { applyBuildEvent, type BuildEvent } from '#domain/build-event'
@@ -73,6 +74,7 @@ export function foldedChange(before: BuildSnapshot, events: readonly BuildEvent[
       `${id} ${isState ? 'state' : 'log'}`,
       JSON.stringify(events.flatMap((event) => (event.kind === 'rollout-requested' ? [event.rollout] : []))),
       JSON.stringify(events.flatMap((event) => (endsRollout(event) ? [event.rollout] : []))),
+      randomUUID(),
     ],
     events: events.map((event) => JSON.stringify(event)),
   }

@@ -153,6 +153,8 @@ export interface Rollouts {
   /** Takes the next pending rollout whose target has none in flight; older pending ones of the target are superseded. */
   claim(worker: WorkerId, leaseMs: number, nowMs: number): Promise<Rollout | null>
   renew(id: RolloutId, worker: WorkerId, leaseMs: number, nowMs: number): Promise<boolean>
+  /** Gives a rollout that is not over to whoever claims next. */
+  release(id: RolloutId, worker: WorkerId): Promise<void>
   /** Frees the targets that a worker held which is known to be dead, so that its rollouts can be claimed at once. */
   reclaimFrom(worker: WorkerId): Promise<void>
   /** Digest that last went live on a target. */

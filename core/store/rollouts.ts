@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import type { Digest } from '#domain/digest'
-import type { BuildId } from '#domain/ids'
+import type { BuildId, WorkerId } from '#domain/ids'
 import type { Rollout } from '#domain/rollout'
 import { Bell } from '#host/bell'
 import type { Announcements } from './announcements.ts'
@@ -32,12 +32,13 @@ export function createRollouts(context: RolloutContext): Rollouts {
         (await runScript<number>(redis, 'extend-lock', [keys.rolloutLock(rollout.target)], [holder, leaseMs])) === 1
       )
     },
+    async release(id, worker) {
+      const rollout = await rollouts.get(id)
+      if (rollout) await freeTarget(redis, rollout, worker)
+    },
     async reclaimFrom(worker) {
-      for (const rollout of await load(await redis.zrange(keys.openRollouts, '0', '-1'))) {
-        if (!rollout) continue
-        const lock = keys.rolloutLock(rollout.target)
-        await runScript(redis, 'extend-lock', [lock], [`${rollout.id} ${worker}`, 0])
-      }
+      for (const rollout of await load(await redis.zrange(keys.openRollouts, '0', '-1')))
+        if (rollout) await freeTarget(redis, rollout, worker)
     },
     lastVerified: async (target) => (await redis.hget(keys.target(target), 'verified')) as Digest | null,
     watch: (signal) => watchRollouts(redis, announcements, signal),
@@ -60,6 +61,11 @@ async function requestRollout(redis: Redis, wanted: Rollout): Promise<{ rollout:
   const [rollout] = await readRollouts(redis, [found])
   if (!rollout) throw missingRollout(found)
   return { rollout, isNew: found === id }
+}
+
+/** Does nothing where the worker does not hold it. */
+async function freeTarget(redis: Redis, { id, target }: Rollout, worker: WorkerId): Promise<void> {
+  await runScript(redis, 'extend-lock', [keys.rolloutLock(target)], [`${id} ${worker}`, 0])
 }
 
 async function* watchRollouts(redis: Redis, announcements: Announcements, signal: AbortSignal) {

@@ -16,7 +16,7 @@ export function createTagMoves(redis: Redis): TagMoves {
       const lock = keys.tagLock(project, tag)
       const holder = randomUUID()
       const until = Date.now() + 2 * LOCK_MS
-      while ((await redis.set(lock, holder, 'PX', LOCK_MS, 'NX')) !== 'OK') {
+      while (!(await takeLock(redis, lock, holder))) {
         if (Date.now() > until)
           throw new SlipwayError('unavailable', `Tag ${tag} of ${project} is being moved by another build`)
         await sleep(RETRY_MS)
@@ -32,4 +32,9 @@ export function createTagMoves(redis: Redis): TagMoves {
       }
     },
   }
+}
+
+/** A lock that is ours already was taken by a command whose answer got lost. */
+async function takeLock(redis: Redis, lock: string, holder: string): Promise<boolean> {
+  return (await redis.set(lock, holder, 'PX', LOCK_MS, 'NX')) === 'OK' || (await redis.get(lock)) === holder
 }

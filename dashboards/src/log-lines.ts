@@ -10,7 +10,7 @@ export interface LogLine {
   text: string
   atMs: number
   /** The line has not ended: another one may get its number. */
-  isPreview: boolean
+  isPreview?: boolean
 }
 
 /**
@@ -21,7 +21,8 @@ export function addLogLines(lines: LogLine[], event: LogEvent): boolean {
   const texts = event.text.split('\n')
   if (texts.at(-1) === '') texts.pop()
   const isPreview = event.unfinished === true
-  if (isPreview && lines[event.firstLine - 1]?.isPreview === false) return false
+  const inPlace = lines[event.firstLine - 1]
+  if (isPreview && inPlace && !inPlace.isPreview) return false
   for (const [offset, text] of texts.entries()) {
     const number = event.firstLine + offset
     lines[number - 1] = {

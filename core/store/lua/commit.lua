@@ -7,6 +7,10 @@
 -- ARGV[2] expected version      ARGV[6] message for the channel
 -- ARGV[3] new status            ARGV[7] rollouts that open, JSON array
 -- ARGV[4] new record, JSON      ARGV[8] rollouts that close, JSON array
+-- ARGV[9] name of this change: a client that lost the connection before the answer came sends the same one again
+local function isDone()
+  return redis.call('HGET', KEYS[1], 'change') == ARGV[9]
+end
 local function commit(firstEvent)
   for i = firstEvent, #ARGV do
     redis.call('XADD', KEYS[2], '*', 'e', ARGV[i])
@@ -17,7 +21,7 @@ local function commit(firstEvent)
     redis.call('ZREM', KEYS[6], ARGV[1])
     redis.call('ZADD', KEYS[7], redis.call('HGET', KEYS[1], 'sequence'), ARGV[1])
   end
-  redis.call('HSET', KEYS[1], 'record', ARGV[4], 'status', ARGV[3])
+  redis.call('HSET', KEYS[1], 'record', ARGV[4], 'status', ARGV[3], 'change', ARGV[9])
   redis.call('HINCRBY', KEYS[1], 'version', 1)
   if ARGV[3] ~= 'running' then
     redis.call('HDEL', KEYS[1], 'claim', 'worker', 'leaseUntil')
