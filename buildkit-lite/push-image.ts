@@ -1,13 +1,9 @@
 import { Readable } from 'node:stream'
-import type { ImageReference } from '#domain/image-reference'
+import type { ImageReference, Tag } from '#domain/image-reference'
 import type { BuiltImage } from './contract.ts'
 import type { Registry } from './registry/contract.ts'
 
-/**
- * Pushes an image: blobs side by side, then the manifest by digest, then under each reference's tag, so that a tag
- * never names what is not there. What the registry has already is not sent; what a base image's repository of the same
- * registry has is mounted.
- */
+/** Pushes an image to each reference's repository, and then under its tag. */
 export async function pushImage(
   image: BuiltImage,
   references: readonly ImageReference[],
@@ -17,14 +13,36 @@ export async function pushImage(
   const repositories = Map.groupBy(references, (one) => `${one.registry}/${one.repository}`)
   for (const [, [first, ...others]] of repositories) {
     if (!first) continue
-    await pushBlobs(image, first, registry, signal)
-    const manifest = { bytes: image.manifest, mediaType: image.manifestMediaType, digest: image.manifestDigest }
-    await registry.pushManifest({ ...first, tag: null, digest: image.manifestDigest }, manifest, signal)
-    for (const { tag } of [first, ...others])
-      if (tag) await registry.pushManifest({ ...first, tag, digest: null }, manifest, signal)
+    await pushByDigest(image, first, registry, signal)
+    for (const { tag } of [first, ...others]) if (tag) await pushTag(image, { ...first, tag }, registry, signal)
   }
 }
 
+/**
+ * Uploads blobs side by side, then the manifest by its digest: from then on the image is there, under no name yet. What
+ * the registry has already is not sent; what a base image's repository of the same registry has is mounted.
+ */
+export async function pushByDigest(
+  image: BuiltImage,
+  to: ImageReference,
+  registry: Registry,
+  signal: AbortSignal,
+): Promise<void> {
+  await pushBlobs(image, to, registry, signal)
+  await registry.pushManifest({ ...to, tag: null, digest: image.manifestDigest }, manifestOf(image), signal)
+}
+
+/** Points a tag at an image that was pushed by its digest. */
+export async function pushTag(
+  image: BuiltImage,
+  to: ImageReference & { tag: Tag },
+  registry: Registry,
+  signal: AbortSignal,
+): Promise<void> {
+  await registry.pushManifest({ ...to, digest: null }, manifestOf(image), signal)
+}
+
+/** The first upload that fails ends the others; nothing of them goes on when this rejects. */
 async function pushBlobs(
   image: BuiltImage,
   to: ImageReference,
@@ -53,4 +71,8 @@ async function pushBlobs(
 function mountSource({ baseRepository }: BuiltImage, to: ImageReference): { mountFrom?: string } {
   const prefix = `${to.registry}/`
   return baseRepository?.startsWith(prefix) ? { mountFrom: baseRepository.slice(prefix.length) } : {}
+}
+
+function manifestOf({ manifest: bytes, manifestMediaType: mediaType, manifestDigest: digest }: BuiltImage) {
+  return { bytes, mediaType, digest }
 }

@@ -1,4 +1,4 @@
-import type { BuildRequest, BuildTools, BuiltImage, Registry } from '#buildkit-lite'
+import { type BuildRequest, type BuildTools, type BuiltImage, pushByDigest, type Registry } from '#buildkit-lite'
 import type { Build } from '#domain/build'
 import { parseImageReference } from '#domain/image-reference'
 import type { Logger } from '#host/log'
@@ -7,7 +7,7 @@ import { buildRequest } from './build-request.ts'
 import { endBuild } from './end-build.ts'
 import type { GitMirrors } from './git-mirror.ts'
 import { maskOf } from './mask-secrets.ts'
-import { moveTags, pushByDigest } from './push-image.ts'
+import { moveTags } from './move-tags.ts'
 import { reportSolve } from './report-solve.ts'
 import { Reporter } from './reporter.ts'
 import { reportEnded, requestRollouts } from './request-rollouts.ts'
@@ -91,9 +91,9 @@ async function makeImage(running: Running, signal: AbortSignal): Promise<{ rollo
 
   // A worker that was presumed dead must push nothing: the store has the last word before the registry changes.
   await reporter.drain()
-  const push = { image, registry, to: { ...parseImageReference(name), tag: null, digest: null } }
-  await pushByDigest(push, signal)
-  const tags = await moveTags(push, build, store.tags, signal)
+  const to = { ...parseImageReference(name), tag: null, digest: null }
+  await pushByDigest(image, to, registry, signal)
+  const tags = await moveTags({ image, to, registry }, build, store.tags, signal)
   reporter.event({ kind: 'pushed', atMs: now(), name, digest, tags })
   const rollouts = await requestRollouts(store.rollouts, build, { name, digest }, now())
   for (const event of rollouts) reporter.event(event)

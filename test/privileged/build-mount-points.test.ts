@@ -11,7 +11,7 @@ afterAll(() => bench[Symbol.asyncDispose]())
 /** Names that containers need, and that an image may have as well. */
 const POINTS = ['dev', 'etc', 'proc', 'sys']
 const asContext = Object.fromEntries(POINTS.map((name) => [`root/${name}/`, '']))
-const namesOf = (entries: readonly string[]) => entries.map((entry) => entry.split(/\s+/).at(-1)).sort()
+const namesOf = (entries: readonly string[]) => new Set(entries.map((entry) => entry.split(' ').at(-1)))
 
 test.for<[string, Record<string, string>]>([
   ['COPY', { Dockerfile: 'FROM scratch\nCOPY root /\n', ...asContext }],
@@ -29,12 +29,12 @@ COPY --from=made /out /
   ],
 ])('%s brings empty directories where containers have their mount points', async ([, files]) => {
   const { image } = await bench.buildFiles(files)
-  expect(namesOf(await bench.lastLayer(image))).toEqual(POINTS.map((name) => `${name}/`))
+  expect(namesOf(await bench.lastLayer(image))).toEqual(new Set(POINTS.map((name) => `${name}/`)))
 })
 
 test('WORKDIR makes /proc of an empty image', async () => {
   const { image } = await bench.buildFiles({ Dockerfile: 'FROM scratch\nWORKDIR /proc\n' })
-  expect(namesOf(await bench.lastLayer(image))).toEqual(['proc/'])
+  expect(namesOf(await bench.lastLayer(image))).toEqual(new Set(['proc/']))
 })
 
 test('a writable bind mount of an empty stage is empty', async () => {
