@@ -1,6 +1,5 @@
 import { Command } from 'commander'
 import pc from 'picocolors'
-import { checkHost } from '#sandbox'
 import type { CommandContext } from './command-context.ts'
 import { EXIT } from './exit-codes.ts'
 
@@ -9,6 +8,7 @@ const SIGNS = { ok: pc.green('ok      '), degraded: pc.yellow('degraded'), missi
 /** `slipway doctor`: what this machine can and cannot do; fails where something that is needed is missing. */
 export function doctorCommand(_context: CommandContext): Command {
   return new Command('doctor').description('say what this machine can and cannot do').action(async () => {
+    const { checkHost } = await import('#sandbox')
     const checks = await checkHost()
     for (const { name, state, detail, remedy } of checks) {
       process.stdout.write(`${SIGNS[state]}  ${name}: ${detail}\n`)

@@ -1,7 +1,6 @@
 import { Command } from 'commander'
 import { VARIABLES } from '#host/config'
 import type { CommandContext } from './command-context.ts'
-import { up } from './up.ts'
 
 /** `slipway up`, and the table of variables that every role reads. */
 export function upCommand({ config, signal }: CommandContext): Command {
@@ -13,6 +12,7 @@ export function upCommand({ config, signal }: CommandContext): Command {
     .addHelpText('after', `\nEnvironment:\n${variables.join('\n')}`)
     .action(async ({ demo }: { demo: boolean }) => {
       const print = (line: string) => void process.stdout.write(`${line}\n`)
+      const { up } = await import('./up.ts')
       await up(config(), { demo, print }, signal)
     })
 }

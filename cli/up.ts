@@ -4,7 +4,6 @@ import { SlipwayError } from '#domain/errors'
 import type { Config } from '#host/config'
 import { aborted } from '#host/shutdown'
 import { checkHost } from '#sandbox'
-import { runDemo } from './demo.ts'
 import { redisChild, registryChild, roleChild, untilItAnswers } from './supervisor/children.ts'
 import { openDataDirectory } from './supervisor/data-directory.ts'
 import { Supervisor } from './supervisor/supervisor.ts'
@@ -25,7 +24,11 @@ export async function up(config: Config, options: UpOptions, signal: AbortSignal
     await startChildren(config, supervisor, { print, signal })
     await untilItAnswers(() => getReady(config), signal)
     printAddresses(config, print)
-    if (data.isNew && options.demo && config.ownCluster) await runDemo(config, data.adminToken, { print, signal })
+    if (data.isNew && options.demo && config.ownCluster) {
+      // The clients that only the first run needs are loaded for it alone.
+      const { runDemo } = await import('./demo.ts')
+      await runDemo(config, data.adminToken, { print, signal })
+    }
     print(pc.dim('Ctrl-C stops everything; what was pushed is kept.'))
     await aborted(signal)
   } catch (error) {
