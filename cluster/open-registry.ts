@@ -8,6 +8,7 @@ export function openRegistry(config: Config, registries: Registries, token: stri
   const url = ownRegistry ? config.baseUrl : config.registryUrl
   const plain = url.startsWith('http:') ? [registryHost] : []
   return createRegistry({
+    ...registries,
     searchOrder: registries.searchOrder ?? [registryHost, 'docker.io'],
     insecure: [...plain, ...registries.insecure],
     credentialsFor: (registry) =>

@@ -9,6 +9,7 @@ export function registryOpener(config: Config, registries: Registries): (token: 
   const plain = new URL(url).protocol === 'http:' ? [registryHost] : []
   return (token) =>
     createRegistry({
+      ...registries,
       searchOrder: registries.searchOrder ?? [registryHost, 'docker.io'],
       insecure: [...plain, ...registries.insecure],
       credentialsFor: (registry) =>

@@ -3,6 +3,7 @@ import type { Descriptor, Digest } from '#domain/digest'
 import type { ImageReference } from '#domain/image-reference'
 import type { ImageConfig } from '../image/config.ts'
 import type { Platform } from '../plan/plan.ts'
+import type { Mirrors } from './mirrors.ts'
 
 /** Who we are to a registry. Kept out of argv, logs and URLs. */
 export interface Credentials {
@@ -16,6 +17,11 @@ export interface RegistryOptions {
   credentialsFor: (registry: string) => Credentials | null
   /** Hosts that may be plain HTTP besides those on loopback. */
   insecure: readonly string[]
+  /** Where a registry's images are looked for before itself. */
+  mirrors?: Mirrors
+  /** Registries that are not used at all, and the file that says so. */
+  blocked?: readonly string[]
+  file?: string | null
 }
 
 export interface PulledManifest {

@@ -1,25 +1,34 @@
 import { SlipwayError } from '#domain/errors'
 import { type ImageReference, namesRegistry, parseImageReference } from '#domain/image-reference'
 import type { Platform } from '../plan/plan.ts'
+import { allowed } from './block-list.ts'
 import { RegistryConnection } from './connection.ts'
 import type { PulledManifest, Registry, RegistryOptions } from './contract.ts'
 import { fetchBlob } from './fetch-blob.ts'
 import { fetchImage, pullTask } from './fetch-manifest.ts'
 import { createHttp } from './http.ts'
+import { viaMirrors } from './mirrors.ts'
 import { hasBlob, pushBlob, pushManifest, pushTask } from './push.ts'
 import { RegistryError } from './registry-error.ts'
 
 /** A client of the registries that the options allow for. It keeps tokens and idle connections, nothing to release. */
 export function createRegistry(options: RegistryOptions): Registry {
   const connection = new RegistryConnection({ ...options, send: createHttp() })
+  const pushing = (to: ImageReference, subject: string) => allowed(pushTask(to, subject), options)
   return {
     resolve: (name, platform, signal) => resolve(connection, { name, platform, options }, signal),
-    openBlob: (from, descriptor, signal) =>
-      fetchBlob(connection, { task: pullTask(from, descriptor.digest), descriptor }, signal),
-    hasBlob: (to, digest, signal) => hasBlob(connection, pushTask(to, digest), signal),
-    pushBlob: (to, blob, signal) => pushBlob(connection, { task: pushTask(to, blob.digest), blob }, signal),
-    pushManifest: (to, manifest, signal) =>
-      pushManifest(connection, { task: pushTask(to, to.tag ?? to.digest ?? manifest.digest), manifest }, signal),
+    openBlob: async (from, descriptor, signal) => {
+      allowed(pullTask(from, descriptor.digest), options)
+      return await viaMirrors(from, options.mirrors, (place) =>
+        fetchBlob(connection, { task: pullTask(place, descriptor.digest), descriptor }, signal),
+      )
+    },
+    hasBlob: async (to, digest, signal) => await hasBlob(connection, pushing(to, digest), signal),
+    pushBlob: async (to, blob, signal) => await pushBlob(connection, { task: pushing(to, blob.digest), blob }, signal),
+    pushManifest: async (to, manifest, signal) => {
+      const task = pushing(to, to.tag ?? to.digest ?? manifest.digest)
+      await pushManifest(connection, { task, manifest }, signal)
+    },
   }
 }
 
@@ -39,7 +48,11 @@ async function resolve(
   const failures: RegistryError[] = []
   for (const candidate of candidates) {
     try {
-      return await fetchImage(connection, candidate, platform, signal)
+      allowed(pullTask(candidate, candidate.digest ?? candidate.tag ?? 'latest'), options)
+      const fetch = (place: ImageReference) => fetchImage(connection, place, platform, signal)
+      const pulled = await viaMirrors(candidate, options.mirrors, fetch)
+      const { registry, repository } = candidate
+      return { ...pulled, reference: { ...pulled.reference, registry, repository } }
     } catch (error) {
       if (!(error instanceof RegistryError) || !passesOn(error)) throw error
       failures.push(error)

@@ -28,7 +28,7 @@ export const VARIABLES = {
   SLIPWAY_REGISTRY: { schema: z.url().optional(), help: 'OCI registry (default: our own docker-registry child)' },
   SLIPWAY_REGISTRIES: {
     schema: z.string().optional(),
-    help: 'JSON file: search order, mirrors, credentials per registry host',
+    help: 'JSON file: search order, blocked, insecure, mirrors, credentials per registry host',
   },
   SLIPWAY_KUBECONFIG: {
     schema: z.string().optional(),
