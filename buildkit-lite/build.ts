@@ -1,11 +1,11 @@
-import { SlipwayError } from '#domain/errors'
 import { openSys } from '#host/sys'
 import type { BuildRequest, BuildTools, BuiltImage } from './contract.ts'
-import { type ParsedDockerfile, parseDockerfile } from './dockerfile/parse.ts'
+import type { ParsedDockerfile } from './dockerfile/parse.ts'
 import { composeImage } from './image/compose-image.ts'
 import { fillHistory, type StepLayer } from './image/fill-history.ts'
 import type { Plan, Platform } from './plan/plan.ts'
 import { planDockerfile } from './plan/plan-dockerfile.ts'
+import { readDockerfile } from './read-dockerfile.ts'
 import { EMPTY_CHAIN } from './solver/chain.ts'
 import { repositoryOf } from './solver/image-blobs.ts'
 import { openLayer } from './solver/layer-files.ts'
@@ -13,8 +13,6 @@ import { createImageResolver, planContexts } from './solver/resolve-image.ts'
 import { reapScratch } from './solver/scratch.ts'
 import { type SolvedStep, solve } from './solver/solve.ts'
 import { cancelledError } from './solver/step-errors.ts'
-
-const MAX_DOCKERFILE_BYTES = 4 * 1024 * 1024
 
 /**
  * Builds an image: reads and plans the Dockerfile, solves the plan, composes manifest and config. Nothing is pushed;
@@ -38,14 +36,6 @@ export async function build(request: BuildRequest, tools: BuildTools, signal: Ab
 export function hostPlatform(): Platform {
   const architectures: Partial<Record<NodeJS.Architecture, string>> = { x64: 'amd64', ia32: '386' }
   return { os: 'linux', architecture: architectures[process.arch] ?? process.arch }
-}
-
-async function readDockerfile({ dockerfile, context }: BuildRequest, signal: AbortSignal): Promise<ParsedDockerfile> {
-  if ('text' in dockerfile) return parseDockerfile(dockerfile.text, dockerfile.name)
-  const bytes = await context.readFile(dockerfile.path, MAX_DOCKERFILE_BYTES, signal)
-  if (!bytes)
-    throw new SlipwayError('dockerfile-invalid', `failed to read dockerfile: ${dockerfile.path} is not in the context`)
-  return parseDockerfile(bytes.toString('utf8'), dockerfile.path)
 }
 
 async function makePlan(

@@ -2,7 +2,14 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { basename, isAbsolute, relative, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
-import { type BuildRequest, type BuiltImage, build, hostPlatform, parsePlatform } from '#buildkit-lite'
+import {
+  type BuildRequest,
+  type BuiltImage,
+  build,
+  hostPlatform,
+  missingDockerfile,
+  parsePlatform,
+} from '#buildkit-lite'
 import { messageOf, SlipwayError, SourceError } from '#domain/errors'
 import { addBuildFlags, type BuildFlags, readContexts, readHosts, readPairs, readSecrets } from './build-flags.ts'
 import { readNames, readOutputs, sendOutput, writeReports } from './build-outputs.ts'
@@ -98,7 +105,8 @@ async function findDockerfile(place: string, file: string | undefined): Promise<
   if (isRemote(place)) return { path: file }
   const inside = relative(resolve(place), resolve(file))
   if (inside !== '' && !inside.startsWith('..') && !isAbsolute(inside)) return { path: inside }
-  const content = await readFile(file, 'utf8').catch((error: unknown) => {
+  const content = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') throw missingDockerfile(file, error)
     throw new SlipwayError('dockerfile-invalid', `failed to read dockerfile ${file}: ${messageOf(error)}`)
   })
   return { name: basename(file), text: content }

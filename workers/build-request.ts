@@ -1,11 +1,15 @@
 import { posix } from 'node:path'
-import { type BuildRequest, hostPlatform } from '#buildkit-lite'
+import {
+  type BuildRequest,
+  dockerfileNames,
+  hostPlatform,
+  MAX_DOCKERFILE_BYTES,
+  missingDockerfile,
+} from '#buildkit-lite'
 import type { Build } from '#domain/build'
-import { SlipwayError, SourceError } from '#domain/errors'
+import { SlipwayError } from '#domain/errors'
 import { openGit } from './git-command.ts'
 import type { OpenContext } from './run-build.ts'
-
-const MAX_DOCKERFILE_BYTES = 4 * 1024 * 1024
 
 /** What the builder is asked for, with the context it reads; disposing closes the context. */
 export async function buildRequest(
@@ -21,9 +25,7 @@ export async function buildRequest(
     context,
     namedContexts: {},
     dockerfile:
-      dockerfile === null
-        ? { name: outside, text: await readOutside(repositoryDir, build.commit, outside, signal) }
-        : { path: dockerfile },
+      dockerfile === null ? await readOutside(repositoryDir, build.commit, outside, signal) : { path: dockerfile },
     target: build.target,
     buildArgs: build.buildArgs,
     labels: {},
@@ -54,13 +56,24 @@ function relative(path: string): string {
   return posix.join('/', path).replace(/^\/+|\/+$/g, '')
 }
 
-async function readOutside(repositoryDir: string, commit: string, path: string, signal: AbortSignal): Promise<string> {
+/** A Dockerfile that lies in the repository, but not in the context. */
+async function readOutside(
+  repositoryDir: string,
+  commit: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<{ name: string; text: string }> {
   const git = openGit({ directory: repositoryDir, protocols: [] }, signal)
-  const text = await git.raw(['cat-file', 'blob', `${commit}:${path}`]).catch((cause: unknown) => {
-    signal.throwIfAborted()
-    const place = { file: path, line: 1, excerpt: '' }
-    throw new SourceError('dockerfile-invalid', `There is no ${path} in the repository`, place, { cause })
-  })
-  if (text.length <= MAX_DOCKERFILE_BYTES) return text
-  throw new SlipwayError('dockerfile-invalid', `${path} has ${text.length} bytes, at most ${MAX_DOCKERFILE_BYTES}`)
+  let missing: unknown
+  for (const name of dockerfileNames(path)) {
+    const text = await git.raw(['cat-file', 'blob', `${commit}:${name}`]).catch((cause: unknown) => {
+      signal.throwIfAborted()
+      missing = cause
+      return null
+    })
+    if (text === null) continue
+    if (text.length <= MAX_DOCKERFILE_BYTES) return { name, text }
+    throw new SlipwayError('dockerfile-invalid', `${name} has ${text.length} bytes, at most ${MAX_DOCKERFILE_BYTES}`)
+  }
+  throw missingDockerfile(path, missing)
 }
