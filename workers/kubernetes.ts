@@ -1,4 +1,4 @@
-import type { AppsV1Api, CoreV1Api, V1Deployment, V1Pod, Watch } from '@kubernetes/client-node'
+import type { AppsV1Api, CoreV1Api, CoreV1Event, V1Deployment, V1Pod, Watch } from '@kubernetes/client-node'
 import { messageOf, SlipwayError } from '#domain/errors'
 
 /** A request that takes longer has met a cluster that is not there. */
@@ -15,8 +15,20 @@ export interface Cluster {
   /** A strategic merge patch: lists are merged by name. */
   patchDeployment(namespace: string, name: string, patch: object, signal: AbortSignal): Promise<V1Deployment>
   listPods(namespace: string, labels: Record<string, string>, signal: AbortSignal): Promise<V1Pod[]>
+  /** The end of what a container printed in its present or its previous run; null where there is no such log. */
+  readLog(of: LogOf, signal: AbortSignal): Promise<string | null>
+  /** What the cluster warned of a pod, oldest first. */
+  listWarnings(namespace: string, pod: string, signal: AbortSignal): Promise<string[]>
   /** Calls `onChange` whenever the Deployment or one of the pods of its namespace changes, until disposed. */
   watch(namespace: string, name: string, onChange: () => void): Disposable
+}
+
+export interface LogOf {
+  namespace: string
+  pod: string
+  container: string
+  isPrevious: boolean
+  tailLines: number
 }
 
 /** Reads the kubeconfig; fails with kind `unavailable` where it is not there yet. */
@@ -40,12 +52,30 @@ export async function openCluster(kubeconfigFile: string): Promise<Cluster> {
       ask(`reading Deployment ${namespace}/${name}`, signal, () => apps.readNamespacedDeployment({ namespace, name })),
     async patchDeployment(namespace, name, body, signal) {
       const what = `changing Deployment ${namespace}/${name}`
-      const changed = await ask(what, signal, () =>
+      signal.throwIfAborted()
+      // A change that nobody waits for would happen all the same, perhaps after the next one's.
+      const changed = await ask(what, new AbortController().signal, () =>
         apps.patchNamespacedDeployment({ namespace, name, body, fieldManager: 'slipway' }, asMerge),
       )
+      signal.throwIfAborted()
       if (changed) return changed
       throw new SlipwayError('invalid', `There is no Deployment ${namespace}/${name}`)
     },
+    ...podReaders(core),
+    watch(namespace, name, onChange) {
+      const fieldSelector = `metadata.name=${name}`
+      const path = `/namespaces/${encodeURIComponent(namespace)}`
+      const watches = [
+        keepWatching(new k8s.Watch(kubeconfig), { path: `/apis/apps/v1${path}/deployments`, fieldSelector }, onChange),
+        keepWatching(new k8s.Watch(kubeconfig), { path: `/api/v1${path}/pods` }, onChange),
+      ]
+      return { [Symbol.dispose]: () => void watches.map((stop) => stop()) }
+    },
+  }
+}
+
+function podReaders(core: CoreV1Api): Pick<Cluster, 'listPods' | 'readLog' | 'listWarnings'> {
+  return {
     async listPods(namespace, labels, signal) {
       const labelSelector = Object.entries(labels)
         .map((pair) => pair.join('='))
@@ -55,14 +85,17 @@ export async function openCluster(kubeconfigFile: string): Promise<Cluster> {
       )
       return pods?.items ?? []
     },
-    watch(namespace, name, onChange) {
-      const fieldSelector = `metadata.name=${name}`
-      const path = `/namespaces/${encodeURIComponent(namespace)}`
-      const watches = [
-        keepWatching(new k8s.Watch(kubeconfig), { path: `/apis/apps/v1${path}/deployments`, fieldSelector }, onChange),
-        keepWatching(new k8s.Watch(kubeconfig), { path: `/api/v1${path}/pods` }, onChange),
-      ]
-      return { [Symbol.dispose]: () => void watches.map((stop) => stop()) }
+    readLog: ({ namespace, pod: name, container, isPrevious: previous, tailLines }, signal) =>
+      ask(`reading the log of pod ${namespace}/${name}`, signal, () =>
+        core.readNamespacedPodLog({ namespace, name, container, previous, tailLines }),
+      ),
+    async listWarnings(namespace, pod, signal) {
+      const fieldSelector = `involvedObject.kind=Pod,involvedObject.name=${pod},type=Warning`
+      const events = await ask(`listing events of pod ${namespace}/${pod}`, signal, () =>
+        core.listNamespacedEvent({ namespace, fieldSelector }),
+      )
+      const atMs = (event: CoreV1Event) => (event.lastTimestamp ?? event.eventTime)?.getTime() ?? 0
+      return (events?.items ?? []).toSorted((a, b) => atMs(a) - atMs(b)).map((event) => event.message ?? '')
     },
   }
 }

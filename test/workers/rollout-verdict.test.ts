@@ -42,6 +42,25 @@ test('a passed progress deadline is a failure', () => {
   })
 })
 
+test('a deadline that had passed before the rollout began is not its own', () => {
+  const condition = { type: 'Progressing', status: 'False', reason: 'ProgressDeadlineExceeded' }
+  const at = (second: number) =>
+    deploymentOf({ conditions: [{ ...condition, lastTransitionTime: new Date(second * 1000) }] })
+  expect(judgeRollout(at(1), [], image, at(1)).kind).toBe('progressing')
+  expect(judgeRollout(at(2), [], image, at(1)).kind).toBe('failed')
+})
+
+test('a passed deadline names a container that is not ready, and what the cluster refused', () => {
+  const conditions = [
+    { type: 'Progressing', status: 'False', reason: 'ProgressDeadlineExceeded' },
+    { type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate', message: 'exceeded quota' },
+  ]
+  expect(judgeRollout(deploymentOf({ conditions }), [podOf({ state: { running: {} } })], image)).toMatchObject({
+    message: 'no progress in 60 s: exceeded quota',
+    culprit: { pod: 'web-1', container: 'web', isPrevious: false },
+  })
+})
+
 const ended = { exitCode: 7, reason: 'Error' }
 
 test.for([
@@ -55,11 +74,10 @@ test.for([
     { restartCount: 2, state: { running: {} }, lastState: { terminated: ended } },
     /restarted 2 times, exit code 7/,
   ],
-  [
-    'image',
-    { state: { waiting: { reason: 'ImagePullBackOff', message: 'not found' } } },
-    /ImagePullBackOff: not found/,
-  ],
+  ...['ErrImagePull', 'ImagePullBackOff', 'CreateContainerConfigError', 'RunContainerError'].map(
+    (reason) =>
+      [reason, { state: { waiting: { reason, message: 'not found' } } }, new RegExp(`${reason}: not found`)] as const,
+  ),
 ] as const)('a new pod’s %s is a failure at once', ([, status, message]) => {
   expect(judgeRollout(deploymentOf({}), [podOf(status)], image)).toMatchObject({
     kind: 'failed',
@@ -68,7 +86,7 @@ test.for([
 })
 
 test.for([
-  ['waits for its image', podOf({ state: { waiting: { reason: 'ErrImagePull' } } })],
+  ['waits for its image', podOf({ state: { waiting: { reason: 'ContainerCreating' } } })],
   ['restarted once', podOf({ restartCount: 1 })],
   ['is of the old image', podOf({ state: { waiting: { reason: 'CrashLoopBackOff' } } }, 'registry.test/old')],
   ['is being deleted', podOf({ state: { waiting: { reason: 'CrashLoopBackOff' } } }, image, new Date(0))],

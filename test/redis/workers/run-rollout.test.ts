@@ -7,6 +7,7 @@ import { createLogger } from '#host/log'
 import { newId } from '#host/new-id'
 import type { Store } from '#store/contract'
 import { openStore } from '#store/open-store'
+import { setImage } from '../../../workers/deployment-image.ts'
 import type { Cluster, Deployment, Pod } from '../../../workers/kubernetes.ts'
 import { runRollout } from '../../../workers/run-rollout.ts'
 import { serveRollouts } from '../../../workers/serve-rollouts.ts'
@@ -76,10 +77,19 @@ class OneDeployment implements Cluster {
 
   async listPods(): Promise<Pod[]> {
     const image = this.deployment!.spec!.template.spec!.containers[0]!.image!
+    if (image === OLD) return []
     const waiting = { reason: 'CrashLoopBackOff' }
     const status = { name: 'web', image, imageID: '', ready: false, restartCount: 1, state: { waiting } }
     const pod = { metadata: { name: 'web-1' }, spec: { containers: [{ name: 'web', image }] } }
     return this.#isBroken ? [{ ...pod, status: { containerStatuses: [status] } }] : []
+  }
+
+  async readLog(): Promise<string> {
+    return 'starting\ncannot find the database\n'
+  }
+
+  async listWarnings(): Promise<string[]> {
+    return ['Back-off restarting failed container', 'Readiness probe failed: refused', 'Back-off restarting']
   }
 
   breakPods(): void {
@@ -153,7 +163,9 @@ test('an image that crashes is rolled back to the one before', async () => {
   const rollout = await requestOne()
   expect(await runOn(cluster, rollout)).toMatchObject({
     status: 'rolled-back',
-    message: expect.stringMatching(/CrashLoopBackOff.*went back to registry.test\/web@sha256:old/),
+    message: expect.stringMatching(
+      /CrashLoopBackOff.*; Readiness probe failed: refused; last lines of its log:\nstarting\ncannot find the database\nWent back to registry.test\/web@sha256:old: 1 of 1 pods of it are available/,
+    ),
   })
   expect(cluster.images).toEqual([rollout.image, OLD])
   expect((await progressOf(rollout)).at(-1)).toBe('rolled-back')
@@ -222,4 +234,40 @@ test('rollouts are served as they are requested, and left to the next worker by 
   stop.abort()
   await serving
   expect(await runOn(new OneDeployment(), rollout)).toMatchObject({ status: 'succeeded' })
+})
+
+test('a newer image ends the rollout before it at once, and is never rolled back to what was untried', async () => {
+  const cluster = new OneDeployment()
+  const stop = new AbortController()
+  const stopped: string[] = []
+  const older = await requestOne()
+  const begun = Promise.withResolvers<void>()
+  const serving = serveRollouts(
+    {
+      store,
+      worker: workerId(),
+      log: createLogger('test', 'silent'),
+      runRollout: async (rollout, signal) => {
+        if (rollout.id === older.id) {
+          const { deployment } = cluster
+          await setImage(cluster, { deployment: deployment!, verified: null }, rollout, signal)
+          begun.resolve()
+          await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+          stopped.push(rollout.id)
+        } else {
+          cluster.breakPods()
+          await runRollout({ store, openCluster: async () => cluster, now: Date.now, soakMs: 0 }, rollout, signal)
+        }
+      },
+    },
+    stop.signal,
+  )
+  await begun.promise
+  const newer = await requestOne()
+  await expect.poll(async () => (await store.rollouts.get(newer.id))?.status).toBe('rolled-back')
+  expect(stopped).toEqual([older.id])
+  expect((await store.rollouts.get(older.id))?.status).toBe('superseded')
+  expect(cluster.images).toEqual([older.image, newer.image, OLD])
+  stop.abort()
+  await serving
 })
