@@ -7,6 +7,9 @@ const PREVIOUS_IMAGE = 'slipway.dev/previous-image'
 /** The image that we set; another one is somebody else's choice. */
 const OUR_IMAGE = 'slipway.dev/image'
 
+/** The rollout that ended with the image from before. */
+const ROLLED_BACK = 'slipway.dev/rolled-back'
+
 /** The image of a container of a Deployment; null where it has no such container. */
 export function imageOf(deployment: Deployment, container: string): string | null {
   const containers = deployment.spec?.template.spec?.containers ?? []
@@ -42,6 +45,11 @@ function imageBefore(deployment: Deployment, { image, target }: Rollout, verifie
   return isUntried ? (noted ?? current) : current
 }
 
+/** Whether a worker that died since then has set the image from before already. */
+export function isRestored(deployment: Deployment, { id }: Rollout): boolean {
+  return deployment.metadata?.annotations?.[ROLLED_BACK] === id
+}
+
 /** Sets the image from before again; null where there is none. */
 export async function restoreImage(
   cluster: Cluster,
@@ -51,7 +59,8 @@ export async function restoreImage(
 ): Promise<Deployment | null> {
   if (previousImage === null || previousImage === rollout.image) return null
   const { namespace, deployment, container } = rollout.target
-  const annotations = { 'kubernetes.io/change-cause': `slipway: back to ${previousImage}` }
+  const cause = `slipway: back to ${previousImage}`
+  const annotations = { 'kubernetes.io/change-cause': cause, [ROLLED_BACK]: rollout.id }
   return cluster.patchDeployment(namespace, deployment, imagePatch(annotations, container, previousImage), signal)
 }
 

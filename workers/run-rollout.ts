@@ -2,7 +2,7 @@ import { messageOf, SlipwayError } from '#domain/errors'
 import type { Rollout } from '#domain/rollout'
 import { Bell } from '#host/bell'
 import type { Store } from '#store/contract'
-import { imageOf, restoreImage, setImage } from './deployment-image.ts'
+import { imageOf, isRestored, restoreImage, setImage } from './deployment-image.ts'
 import { explainFailure } from './explain-failure.ts'
 import { deadlineOf, type Followed, followRollout } from './follow-rollout.ts'
 import type { Cluster, Deployment } from './kubernetes.ts'
@@ -36,6 +36,7 @@ export async function runRollout(deps: RolloutDeps, rollout: Rollout, signal: Ab
   try {
     const { cluster, deployment } = await reach(deps, rollout, signal)
     const running: Running = { deps, rollout, cluster, report }
+    if (isRestored(deployment, rollout)) return await endBack(running, deployment, rollout.message, signal)
     const verified = await deps.store.rollouts.lastVerified(rollout.target)
     const started = await setImage(cluster, { deployment, verified }, rollout, signal)
     await report({ status: 'progressing', message: `setting ${rollout.image}` })
@@ -73,26 +74,35 @@ async function follow({ deps, rollout, cluster, report }: Running, began: Deploy
 
 /** Says why it failed, sets the image from before, and waits until that one is available again. */
 async function goBack(
-  { deps, rollout, cluster, report }: Running,
+  running: Running,
   verdict: Verdict,
   previousImage: string | null,
   signal: AbortSignal,
 ): Promise<void> {
+  const { rollout, cluster, report } = running
   const { replicas } = verdict
   const { target } = rollout
   const why = await explainFailure(cluster, target.namespace, verdict, signal)
   const restored = await restoreImage(cluster, rollout, previousImage, signal)
   if (!restored || previousImage === null)
     return report({ status: 'failed', replicas, message: `${why}\nThere is no earlier image to go back to` })
-  await report({ status: 'progressing', replicas, message: `${why}\nGoing back to ${previousImage}` })
-  const back = { cluster, target, image: previousImage, began: restored, deadlineMs: BACK_MS, soakMs: 0, now: deps.now }
-  const after = await waitForOld({ ...back, report: async () => {} }, signal)
-  const message = `${why}\nWent back to ${previousImage}${after.message}`
-  await report({ status: 'rolled-back', replicas: after.replicas ?? replicas, message })
+  const message = `${why}\nGoing back to ${previousImage}`
+  await report({ status: 'progressing', replicas, message })
+  await endBack(running, restored, message, signal)
+}
+
+async function endBack(running: Running, restored: Deployment, going: string, signal: AbortSignal): Promise<void> {
+  const { deps, rollout, cluster, report } = running
+  const { target } = rollout
+  const image = imageOf(restored, target.container) ?? ''
+  const back = { cluster, target, image, began: restored, deadlineMs: BACK_MS, soakMs: 0, now: deps.now }
+  const { message, ...change } = await waitForOld({ ...back, report: async () => {} }, signal)
+  const went = going.replace('\nGoing back', '\nWent back')
+  await report({ status: 'rolled-back', message: went + message, ...change })
 }
 
 /** How the image from before fares; whatever that is, the rollout was rolled back. */
-async function waitForOld(back: Followed, signal: AbortSignal): Promise<Partial<Verdict> & { message: string }> {
+async function waitForOld(back: Followed, signal: AbortSignal): Promise<Partial<Rollout> & { message: string }> {
   try {
     const { kind, replicas, message } = await followRollout(back, signal)
     const { available, desired } = replicas

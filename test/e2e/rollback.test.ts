@@ -128,9 +128,9 @@ function imageOf(deployment: { spec: { template: { spec: { containers: { image: 
 function startClient(url: string) {
   const failed: string[] = []
   const bodies = new Set<string>()
-  let isStopped = false
+  const over = new AbortController()
   const asking = (async () => {
-    while (!isStopped) {
+    while (!over.signal.aborted) {
       try {
         const response = await fetch(url, { headers: { connection: 'close' }, signal: AbortSignal.timeout(5000) })
         const body = await response.text()
@@ -142,7 +142,7 @@ function startClient(url: string) {
     }
   })()
   const stop = async () => {
-    isStopped = true
+    over.abort()
     await asking
     return { failed, bodies: [...bodies] }
   }

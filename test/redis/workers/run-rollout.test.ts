@@ -191,6 +191,18 @@ test('a rollout that a dead worker began still knows what to go back to', async 
   expect(cluster.images.at(-1)).toBe(OLD)
 })
 
+test('a rollout that a dead worker had rolled back ends, and is not tried again', async () => {
+  const cluster = new OneDeployment()
+  const rollout = await requestOne()
+  cluster.deployment!.metadata!.annotations!['slipway.dev/rolled-back'] = rollout.id
+  await store.rollouts.update(rollout.id, { message: `It crashed\nGoing back to ${OLD}` })
+  expect(await runOn(cluster, rollout)).toMatchObject({
+    status: 'rolled-back',
+    message: `It crashed\nWent back to ${OLD}: 1 of 1 pods of it are available`,
+  })
+  expect(cluster.images).toEqual([])
+})
+
 test('a Deployment or a container that is not there fails with what to do', async () => {
   const none = new OneDeployment()
   none.deployment = null
