@@ -52,7 +52,7 @@ export function addBuildFlags(command: Command): Command {
     .option('--build-arg <name=value>', 'value of an ARG; NAME alone takes the environment’s', collect, [])
     .option(
       '--build-context <name=place>',
-      'a further context: a directory, oci-layout://DIR, docker-image://NAME',
+      'a further context: a directory, oci-layout://DIR|TAR, docker-image://NAME',
       collect,
       [],
     )
@@ -162,7 +162,7 @@ export async function readContexts(
   return contexts
 }
 
-/** `DIR`, `DIR:TAG` or `DIR@sha256:…`. */
+/** `PLACE`, `PLACE:TAG` or `PLACE@sha256:…`; the place is a directory or a tar. */
 function readLayout(place: string): NamedContext {
   const at = place.indexOf('@')
   if (at >= 0) return { kind: 'oci-layout', path: place.slice(0, at), reference: place.slice(at + 1) }

@@ -1,10 +1,9 @@
-import { createReadStream } from 'node:fs'
-import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { type Descriptor, digestHex, type Layer } from '#domain/digest'
 import { SlipwayError } from '#domain/errors'
 import { formatImageReference, parseImageReference } from '#domain/image-reference'
 import type { Registry } from '../registry/contract.ts'
+import { openLayoutFile } from './layout-files.ts'
 
 const REGISTRY = 'registry:'
 const LAYOUT = 'oci-layout:'
@@ -14,9 +13,9 @@ export function registrySource(reference: Parameters<typeof formatImageReference
   return REGISTRY + formatImageReference(reference)
 }
 
-/** `ResolvedImage.source` of an image in an OCI layout directory. */
-export function layoutSource(dir: string): string {
-  return LAYOUT + dir
+/** `ResolvedImage.source` of an image in an OCI layout, as a directory or a tar. */
+export function layoutSource(path: string): string {
+  return LAYOUT + path
 }
 
 /** Opens a base image's blob where its image came from. */
@@ -28,12 +27,13 @@ export async function openSourceBlob(
 ): Promise<Readable> {
   if (source.startsWith(REGISTRY))
     return await registry.openBlob(parseImageReference(source.slice(REGISTRY.length)), descriptor, signal)
-  if (source.startsWith(LAYOUT)) return createReadStream(layoutBlob(source.slice(LAYOUT.length), descriptor))
+  if (source.startsWith(LAYOUT)) return await openLayoutFile(source.slice(LAYOUT.length), layoutBlob(descriptor))
   throw new SlipwayError('internal', `Image source ${source} is neither ${REGISTRY} nor ${LAYOUT}`)
 }
 
-export function layoutBlob(dir: string, descriptor: Pick<Descriptor, 'digest'>): string {
-  return join(dir, 'blobs', 'sha256', digestHex(descriptor.digest))
+/** The name of a blob inside a layout. */
+export function layoutBlob(descriptor: Pick<Descriptor, 'digest'>): string {
+  return `blobs/sha256/${digestHex(descriptor.digest)}`
 }
 
 /** `HOST/NAME` of a registry's image, without tag and digest; null for any other source. */
