@@ -6,6 +6,7 @@ import { aborted } from '#host/shutdown'
 import { checkHost } from '#sandbox'
 import { redisChild, registryChild, roleChild, untilItAnswers } from './supervisor/children.ts'
 import { openDataDirectory } from './supervisor/data-directory.ts'
+import { refuseTakenPorts } from './supervisor/free-ports.ts'
 import { Supervisor } from './supervisor/supervisor.ts'
 
 export interface UpOptions {
@@ -17,12 +18,13 @@ export interface UpOptions {
 /** The whole service on this machine, in the foreground, until the signal aborts. Returns the exit code. */
 export async function up(config: Config, options: UpOptions, signal: AbortSignal): Promise<number> {
   const { print } = options
-  await using data = await openDataDirectory(config.dataDir)
+  using data = await openDataDirectory(config.dataDir)
+  await refuseTakenPorts(config)
   await refuseUnfitHost(config.dataDir)
   await using supervisor = new Supervisor(config.dataDir)
   try {
     await startChildren(config, supervisor, { print, signal })
-    await untilItAnswers(() => getReady(config), signal)
+    await Promise.race([untilItAnswers(() => getReady(config), signal), supervisor.firstEnd])
     printAddresses(config, print)
     if (data.isNew && options.demo && config.ownCluster) {
       // The clients that only the first run needs are loaded for it alone.

@@ -16,7 +16,15 @@ const PROBE_TIMEOUT_MS = 2_000
 
 // The names are kubeconfig's: https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
 const Kubeconfig = z.object({ clusters: z.array(z.object({ cluster: z.object({ server: z.string() }) })).min(1) })
-const Children = z.array(z.object({ name: z.string(), state: z.string(), restarts: z.number(), lastExit: z.unknown() }))
+const Children = z.array(
+  z.object({
+    name: z.string(),
+    state: z.string(),
+    restarts: z.number(),
+    lastExit: z.string().nullable(),
+    delayMs: z.number().nullish(),
+  }),
+)
 
 /** What has to work for a push to go live, each part with the reason why it does or does not. */
 export async function readiness(deps: ApiDeps): Promise<{ ready: boolean; parts: Record<string, PartState> }> {
@@ -99,9 +107,10 @@ async function childStates(dataDir: string): Promise<Record<string, PartState>> 
   const children = Children.safeParse(JSON.parse(text))
   if (!children.success) return { children: { ready: false, reason: 'run/children.json is not readable' } }
   return Object.fromEntries(
-    children.data.map(({ name, state, restarts, lastExit }) => {
-      const history = restarts > 0 ? `, ${restarts} restarts, last: ${String(lastExit)}` : ''
-      return [`child ${name}`, { ready: state === 'running', reason: `${state}${history}` }]
+    children.data.map(({ name, state, restarts, lastExit, delayMs }) => {
+      const wait = delayMs ? ` ${delayMs / 1000} s to start again` : ''
+      const history = restarts > 0 ? `, ${restarts} restarts, last: ${lastExit}` : ''
+      return [`child ${name}`, { ready: state === 'running', reason: `${state}${wait}${history}` }]
     }),
   )
 }

@@ -1,12 +1,18 @@
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ChildProcess, type ExitStatus, exited, spawn } from '#host/exec'
+import { messageOf } from '#domain/errors'
+import { type ChildProcess, exited, spawn } from '#host/exec'
+import type { ChildState } from './child-states.ts'
 import type { LogFile } from './log-file.ts'
+import { startTimeOf } from './start-time.ts'
 
 const FIRST_DELAY_MS = 500
 const LONGEST_DELAY_MS = 30_000
 /** A child that lived this long starts its back-off anew. */
 const STEADY_MS = 60_000
+/** What an ended child had printed is read for so long; something that it left behind may hold the pipe open. */
+const LAST_WORDS_MS = 500
 
 export interface ChildSpec {
   name: string
@@ -18,12 +24,10 @@ export interface ChildSpec {
   ready?: (signal: AbortSignal) => Promise<void>
 }
 
-export interface ChildState {
-  name: string
-  pid: number | null
-  state: 'starting' | 'running' | 'waiting' | 'stopped'
-  restarts: number
-  lastExit: string | null
+/** Told of every change of state, and of every end that nobody asked for. */
+export interface ChildListener {
+  changed: () => void
+  ended: (how: string) => void
 }
 
 /**
@@ -32,30 +36,30 @@ export interface ChildState {
  */
 export class SupervisedChild {
   readonly spec: ChildSpec
-  readonly log: LogFile
   readonly state: ChildState
-  #child: ChildProcess | null = null
+  readonly #log: LogFile
+  readonly #listener: ChildListener
   readonly #stopped = new AbortController()
-  readonly #changed: () => void
+  #child: ChildProcess | null = null
   #life: Promise<void> = Promise.resolve()
 
-  constructor(spec: ChildSpec, log: LogFile, changed: () => void) {
+  constructor(spec: ChildSpec, log: LogFile, listener: ChildListener) {
     this.spec = spec
-    this.log = log
-    this.#changed = changed
-    this.state = { name: spec.name, pid: null, state: 'starting', restarts: 0, lastExit: null }
+    this.#log = log
+    this.#listener = listener
+    const nothing = { pid: null, startTime: null, lastExit: null, delayMs: null }
+    this.state = { name: spec.name, state: 'starting', restarts: 0, ...nothing }
   }
 
   /** Starts the child and its restarts; rejects if the first start ends before it is ready. */
   async start(signal: AbortSignal): Promise<void> {
-    const firstExit = this.#spawn()
-    const gone = firstExit.then((exit) => {
-      throw new Error(`${this.spec.name} ended at its start: ${describe(exit)}`)
+    const firstEnd = this.#spawn()
+    const gone = firstEnd.then((how) => {
+      throw new Error(`${this.spec.name} ended at its start: ${how}`)
     })
     gone.catch(() => {})
-    await Promise.race([this.spec.ready?.(AbortSignal.any([signal, this.#stopped.signal])), gone])
-    this.#set({ state: 'running' })
-    this.#life = this.#keepAlive(firstExit)
+    await Promise.race([this.#untilReady(signal), gone])
+    this.#life = this.#keepAlive(firstEnd)
   }
 
   /** SIGTERM, then SIGKILL after `graceMs`; resolves when the process is gone. */
@@ -63,14 +67,14 @@ export class SupervisedChild {
     this.#stopped.abort(new Error('stopping'))
     const child = this.#child
     if (child && child.exitCode === null && child.signalCode === null) {
-      this.#terminate(child)
       const gone = exited(child)
       const timer = setTimeout(() => child.kill('SIGKILL'), graceMs)
+      this.#terminate(child)
       await gone
       clearTimeout(timer)
     }
     await this.#life
-    this.#set({ state: 'stopped', pid: null })
+    this.#set({ state: 'stopped', pid: null, startTime: null })
   }
 
   #terminate(child: ChildProcess): void {
@@ -80,46 +84,63 @@ export class SupervisedChild {
     }
     const inner = childrenOf(child.pid)
     if (inner.length === 0) child.kill('SIGKILL')
-    for (const pid of inner) process.kill(pid, 'SIGTERM')
+    for (const pid of inner) terminate(pid)
   }
 
-  async #keepAlive(firstExit: Promise<ExitStatus>): Promise<void> {
-    let exit = firstExit
+  async #keepAlive(firstEnd: Promise<string>): Promise<void> {
+    let ended = firstEnd
     let failures = 0
     for (;;) {
       const startedAtMs = performance.now()
-      const lastExit = describe(await exit)
+      const lastExit = await ended
       if (this.#stopped.signal.aborted) return
       failures = performance.now() - startedAtMs > STEADY_MS ? 1 : failures + 1
-      this.#set({ state: 'waiting', pid: null, lastExit, restarts: this.state.restarts + 1 })
       const delayMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (failures - 1))
+      const restarts = this.state.restarts + 1
+      this.#set({ state: 'waiting', pid: null, startTime: null, lastExit, restarts, delayMs })
+      this.#listener.ended(lastExit)
       await sleep(delayMs, undefined, { signal: this.#stopped.signal }).catch(() => {})
       if (this.#stopped.signal.aborted) return
-      exit = this.#spawn()
-      this.#set({ state: 'running' })
+      ended = this.#spawn()
+      const over = new AbortController()
+      void ended.then(() => over.abort())
+      void this.#untilReady(over.signal).catch(() => {})
     }
   }
 
-  #spawn(): Promise<ExitStatus> {
+  async #untilReady(signal: AbortSignal): Promise<void> {
+    const still = AbortSignal.any([signal, this.#stopped.signal])
+    await this.spec.ready?.(still)
+    if (!still.aborted) this.#set({ state: 'running' })
+  }
+
+  /** Starts the process. What it returns tells how the process ended, and never rejects. */
+  async #spawn(): Promise<string> {
     const [file, ...args] = this.spec.command
-    const child = spawn('setpriv', ['--pdeathsig', this.spec.wrapped ? 'KILL' : 'TERM', '--', file, ...args], {
-      cwd: this.spec.cwd,
-      detached: true,
-    })
-    this.#child = child
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => this.log.write(chunk))
-    this.#set({ pid: child.pid ?? null, state: 'starting' })
-    return exited(child)
+    try {
+      const child = spawn('setpriv', ['--pdeathsig', this.spec.wrapped ? 'KILL' : 'TERM', '--', file, ...args], {
+        cwd: this.spec.cwd,
+        detached: true,
+      })
+      for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => this.#log.write(chunk))
+      const ended = exited(child)
+      if (child.pid !== undefined) this.#child = child
+      const startTime = child.pid === undefined ? null : startTimeOf(child.pid)
+      this.#set({ pid: child.pid ?? null, startTime, state: 'starting', delayMs: null })
+      const closed = once(child, 'close')
+      closed.catch(() => {})
+      const { code, signal } = await ended
+      await Promise.race([closed, sleep(LAST_WORDS_MS)])
+      return signal ? `killed by ${signal}` : `exit code ${code}`
+    } catch (error) {
+      return `it could not be started: ${messageOf(error)}`
+    }
   }
 
   #set(change: Partial<ChildState>): void {
     Object.assign(this.state, change)
-    this.#changed()
+    this.#listener.changed()
   }
-}
-
-function describe(exit: ExitStatus): string {
-  return exit.signal ? `killed by ${exit.signal}` : `exit code ${exit.code}`
 }
 
 /** https://docs.kernel.org/filesystems/proc.html: /proc/PID/task/TID/children */
@@ -128,5 +149,13 @@ function childrenOf(pid: number | undefined): number[] {
     return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
   } catch {
     return []
+  }
+}
+
+function terminate(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM')
+  } catch {
+    // It has ended by itself meanwhile.
   }
 }

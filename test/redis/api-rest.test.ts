@@ -298,7 +298,7 @@ test('health, readiness, metrics and OpenAPI answer', async () => {
   await mkdir(join(api.dataDir, 'run'), { recursive: true })
   await writeFile(
     join(api.dataDir, 'run', 'children.json'),
-    JSON.stringify([{ name: 'worker', pid: 1, state: 'waiting', restarts: 2, lastExit: 'code 1' }]),
+    JSON.stringify([{ name: 'worker', pid: 1, state: 'waiting', restarts: 2, lastExit: 'code 1', delayMs: 1000 }]),
   )
   const ready = await api.call('GET', '/readyz')
   expect(ready).toMatchObject({
@@ -310,7 +310,7 @@ test('health, readiness, metrics and OpenAPI answer', async () => {
         registry: { ready: false, reason: expect.stringMatching(/registry\.sock/) },
         workers: { ready: false, reason: expect.stringMatching(/no worker/) },
         cluster: { ready: false },
-        'child worker': { ready: false, reason: expect.stringMatching(/waiting, 2 restarts/) },
+        'child worker': { ready: false, reason: expect.stringMatching(/waiting 1 s to start again, 2 restarts, last: code 1/) },
       },
     },
   })
