@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readConfig } from '#host/config'
+import { makeDataDir } from '#host/data-dir'
 import { createLogger } from '#host/log'
 import { aborted, shutdownSignal } from '#host/shutdown'
 import { openStore } from '#store/open-store'
@@ -14,7 +14,7 @@ const config = readConfig()
 const log = createLogger('api', config.logLevel)
 const signal = shutdownSignal(log)
 
-await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+await makeDataDir(config.dataDir)
 await using stack = new AsyncDisposableStack()
 const store = stack.use(await openStore(config.redisUrl))
 await adoptAdminToken(store, config.dataDir)

@@ -1,9 +1,10 @@
-import { access, constants, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { type BuildTools, createSharedWork, openBlobStore, openFileStepCache, type Registry } from '#buildkit-lite'
 import { SlipwayError } from '#domain/errors'
 import type { Config } from '#host/config'
+import { makeDataDir } from '#host/data-dir'
 import type { Logger } from '#host/log'
 import { openSandbox } from '#sandbox'
 import { openRegistry } from './registry-access.ts'
@@ -15,7 +16,8 @@ export interface Engine extends AsyncDisposable {
 }
 
 export async function openEngine(config: Config, log: Logger): Promise<Engine> {
-  await checkRights(config.dataDir)
+  checkRights()
+  await makeDataDir(config.dataDir)
   const stateDir = join(config.dataDir, 'builder')
   await mkdir(stateDir, { recursive: true, mode: 0o700 })
   const registry = await openRegistry(config, homedir())
@@ -39,17 +41,8 @@ export async function openEngine(config: Config, log: Logger): Promise<Engine> {
 }
 
 /** One message instead of the first failed mount. */
-async function checkRights(dataDir: string): Promise<void> {
-  if (process.getuid?.() !== 0)
-    throw new SlipwayError(
-      'forbidden',
-      'Builds need root for mounts, cgroups and containers: run this as root or with sudo',
-    )
-  try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
-    await access(dataDir, constants.W_OK)
-  } catch (error) {
-    const message = `SLIPWAY_DATA ${dataDir} cannot be written: ${String(error)}. Set SLIPWAY_DATA to a directory that can.`
-    throw new SlipwayError('forbidden', message, { cause: error })
-  }
+function checkRights(): void {
+  if (process.getuid?.() === 0) return
+  const message = 'Builds need root for mounts, cgroups and containers: run this as root or with sudo'
+  throw new SlipwayError('forbidden', message)
 }

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { hostPlatform, openBlobStore } from '#buildkit-lite'
 import { readConfig } from '#host/config'
+import { makeDataDir } from '#host/data-dir'
 import { createLogger } from '#host/log'
 import { readRegistries } from '#host/registries'
 import { aborted, shutdownSignal } from '#host/shutdown'
@@ -31,6 +32,7 @@ const signal = shutdownSignal(log)
 
 const { dataDir } = config
 const stateDir = join(dataDir, 'cluster')
+await makeDataDir(dataDir)
 await mkdir(stateDir, { recursive: true, mode: 0o700 })
 // Disposal goes upwards: first nobody asks any more, then nothing is decided any more, then the pods stop.
 await using stack = new AsyncDisposableStack()

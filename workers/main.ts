@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build, createSharedWork, openBlobStore, openGitContext } from '#buildkit-lite'
 import { type Config, readConfig } from '#host/config'
+import { makeDataDir } from '#host/data-dir'
 import { createLogger } from '#host/log'
 import { readRegistries } from '#host/registries'
 import { aborted, shutdownSignal } from '#host/shutdown'
@@ -27,7 +28,7 @@ const config = readConfig()
 const log = createLogger('worker', config.logLevel)
 const signal = shutdownSignal(log)
 
-await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+await makeDataDir(config.dataDir)
 await using stack = new AsyncDisposableStack()
 const store = stack.use(await openStore(config.redisUrl))
 // The sandbox's name belongs to one process of this data directory: leftovers of the one before are reaped here.

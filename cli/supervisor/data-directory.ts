@@ -3,6 +3,7 @@ import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'nod
 import { access, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SlipwayError } from '#domain/errors'
+import { makeDataDir } from '#host/data-dir'
 import { writeFileAtomic } from '#host/files'
 import { openSys } from '#host/sys'
 import { untilEarlierChildrenEnd } from './child-states.ts'
@@ -26,7 +27,8 @@ export async function openDataDirectory(path: string): Promise<DataDirectory> {
       `SLIPWAY_DATA is too long: ${socket} has to fit in ${SOCKET_PATH_LIMIT} bytes, as a socket's name`,
     )
   }
-  for (const part of ['', 'run', 'redis', 'registry', 'registry/storage', 'blobs', 'snapshots', 'git', 'logs']) {
+  await makeDataDir(path)
+  for (const part of ['run', 'redis', 'registry', 'registry/storage', 'blobs', 'snapshots', 'git', 'logs']) {
     await mkdir(join(path, part), { recursive: true, mode: 0o700 })
   }
   using opening = new DisposableStack()
