@@ -15,7 +15,7 @@ test.for([
   [`debian@${digest}`, `docker.io/library/debian@${digest}`],
   [`debian:12@${digest}`, `docker.io/library/debian:12@${digest}`],
   ['acme/my__app-1.x/part', 'docker.io/acme/my__app-1.x/part:latest'],
-])('%s is %s', ([text, whole]) => {
+] as const)('%s is %s', ([text, whole]) => {
   expect(formatImageReference(parseImageReference(text))).toBe(whole)
 })
 
@@ -31,7 +31,7 @@ test.for([
   ['acme/web;id', 'lower-case'],
   ['ghcr.io/', 'lower-case'],
   ['-x.example.com/web', 'bad registry'],
-])('%j is refused: %s', ([text, why]) => {
+] as const)('%j is refused: %s', ([text, why]) => {
   expect(() => parseImageReference(text)).toThrow(why)
 })
 
