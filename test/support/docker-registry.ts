@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { exited, spawn } from '../../core/host/exec.ts'
 
 export interface TestRegistry extends AsyncDisposable {
@@ -34,14 +35,13 @@ export async function startDockerRegistry(): Promise<TestRegistry> {
 }
 
 async function untilAnswering(url: string, ended: Promise<unknown>): Promise<void> {
-  let hasEnded = false
-  const end = ended.finally(() => (hasEnded = true))
-  while (!hasEnded) {
+  const end = ended.then(() => 'ended')
+  for (;;) {
     const response = await fetch(url).catch(() => null)
     if (response?.ok) return
-    await Promise.race([end, new Promise((resolve) => setTimeout(resolve, 20))])
+    if ((await Promise.race([end, sleep(20)])) === 'ended')
+      throw new Error(`docker-registry ended before it answered at ${url}`)
   }
-  throw new Error(`docker-registry ended before it answered at ${url}`)
 }
 
 async function freePort(): Promise<number> {
