@@ -1,28 +1,26 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { mkdir, open, readdir, readlink, rename, rm, stat } from 'node:fs/promises'
+import { createReadStream, fstatSync, statSync } from 'node:fs'
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { Digest } from '#domain/digest'
 import { digestHex } from '#domain/digest'
 import { SlipwayError } from '#domain/errors'
 import { syncDirectory } from '#host/files'
+import { openSys, type Sys } from '#host/sys'
 import type { BlobStore, StagedBlob } from './blob-store.ts'
-
-/** A staged file that nobody wrote to for so long has lost its writer, whichever machine or container it was in. */
-const ABANDONED_AFTER_MS = 60 * 60 * 1000
 
 /**
  * Opens the store below `dir` and removes what dead writers left in `staged/`. Several processes may use one directory:
- * a blob appears by rename, so whoever sees it sees all of it.
+ * a blob appears by rename, so whoever sees it sees all of it. A staged file is locked by its writer while it lives.
  */
 export async function openBlobStore(dir: string): Promise<BlobStore> {
   const blobsDir = join(dir, 'sha256')
   const stagedDir = join(dir, 'staged')
   await mkdir(blobsDir, { recursive: true })
   await mkdir(stagedDir, { recursive: true })
-  const pidNamespace = await readPidNamespace()
-  await removeAbandoned(stagedDir, pidNamespace)
+  const sys = openSys()
+  await removeAbandoned(sys, stagedDir)
 
   const has = (digest: Digest) => sizeOf(join(blobsDir, digestHex(digest)))
   const pathOf = async (digest: Digest): Promise<string> => {
@@ -30,10 +28,13 @@ export async function openBlobStore(dir: string): Promise<BlobStore> {
     return join(blobsDir, digestHex(digest))
   }
   const stage = async (): Promise<StagedBlob> => {
-    const path = join(stagedDir, `${pidNamespace}.${process.pid}.${randomBytes(8).toString('hex')}`)
-    await using file = await open(path, 'wx', 0o644)
-    await file.stat()
-    return stagedBlob(path, blobsDir)
+    for (;;) {
+      const path = join(stagedDir, randomBytes(8).toString('hex'))
+      const file = await open(path, 'wx', 0o644)
+      // Whoever opens the store may come between the two.
+      if (isOurs(sys, path, file)) return stagedBlob(path, file, blobsDir)
+      await file.close()
+    }
   }
   return {
     has,
@@ -49,19 +50,20 @@ export async function openBlobStore(dir: string): Promise<BlobStore> {
   }
 }
 
-function stagedBlob(path: string, blobsDir: string): StagedBlob {
+/** `lock` is the open file, by whose lock others see that it has a writer. */
+function stagedBlob(path: string, lock: FileHandle, blobsDir: string): StagedBlob {
   let isClosed = false
   return {
     path,
     async commit(digest, sizeBytes) {
       if (isClosed) throw new SlipwayError('conflict', `The staged blob ${path} is already closed`)
       isClosed = true
+      await using _ = lock
       try {
-        await using file = await open(path, 'r+')
-        const { size } = await file.stat()
+        const { size } = await lock.stat()
         if (size !== sizeBytes)
           throw new SlipwayError('invalid', `Blob ${digest} has ${size} bytes, expected ${sizeBytes}`)
-        await file.sync()
+        await lock.sync()
         await rename(path, join(blobsDir, digestHex(digest)))
       } catch (error) {
         await rm(path, { force: true })
@@ -73,6 +75,7 @@ function stagedBlob(path: string, blobsDir: string): StagedBlob {
       if (isClosed) return
       isClosed = true
       await rm(path, { force: true })
+      await lock.close()
     },
   }
 }
@@ -115,41 +118,19 @@ async function sizeOf(path: string): Promise<{ sizeBytes: number } | null> {
   }
 }
 
-async function removeAbandoned(stagedDir: string, pidNamespace: string): Promise<void> {
+async function removeAbandoned(sys: Sys, stagedDir: string): Promise<void> {
   for (const name of await readdir(stagedDir)) {
     const path = join(stagedDir, name)
-    const [namespace, pid] = name.split('.')
-    // A process id says something only in its own pid namespace; elsewhere only silence does.
-    const isDead = namespace === pidNamespace && !isRunning(Number(pid))
-    if (isDead || (await isAbandoned(path))) await rm(path, { force: true })
+    const file = await open(path, 'r+').catch(() => null)
+    if (file === null) continue
+    await using _ = file
+    if (isOurs(sys, path, file)) await rm(path, { force: true })
   }
 }
 
-async function isAbandoned(path: string): Promise<boolean> {
-  try {
-    return Date.now() - (await stat(path)).mtimeMs > ABANDONED_AFTER_MS
-  } catch (error) {
-    if (isMissing(error)) return false
-    throw error
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
-  }
-}
-
-/** `4026531836`, or 0 where /proc does not say. */
-async function readPidNamespace(): Promise<string> {
-  try {
-    return (await readlink('/proc/self/ns/pid')).replace(/\D/g, '')
-  } catch {
-    return '0'
-  }
+/** Locks the file; false where another has it, or the path leads to another file by now. */
+function isOurs(sys: Sys, path: string, { fd }: FileHandle): boolean {
+  return sys.tryLock(fd, 'exclusive') && statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino
 }
 
 function isMissing(error: unknown): boolean {

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtempDisposable, symlink } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtempDisposable, readdir, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -87,7 +87,36 @@ describe('a part is killed in the middle of a build', () => {
     expect(events.filter((event) => event.kind === 'worker-lost')).toMatchObject([{ reason: /worker was stopped/ }])
     expect(textOf(events).endsWith(whole('worker'))).toBe(true)
   })
+
+  test('the worker, while it has files out: nothing of what it had is left on the disk', async () => {
+    const repository = await slipway.repository('check/files', {
+      Dockerfile:
+        'FROM busybox\nCOPY . /files\nRUN --mount=type=bind,target=/here echo begun && sleep 4 && seq 1 9 > /made\n',
+      'a/b': 'text\n',
+    })
+    const pushing = repository.push()
+    const build = await until('the build to be queued', 30_000, async () => slipway.newest('check/files'))
+    await slipway.sees(build, 'begun')
+    expect(await passingFiles(slipway.dataDir)).not.toEqual([])
+    await kill('worker', 'SIGKILL')
+    expect(await slipway.build('check/files', 1)).toMatchObject({ status: 'succeeded', attempt: 2 })
+    await pushing
+    await expect.poll(() => passingFiles(slipway.dataDir), { timeout: 5000 }).toEqual([])
+  })
 })
+
+/** What lies in the directories of things that no finished build needs. */
+async function passingFiles(dataDir: string): Promise<string[]> {
+  const scopes = await readdir(join(dataDir, 'snapshots', 'active'))
+  const directories = [
+    ...['checkouts', 'build-state/steps', 'blobs/staged', 'snapshots/trash'],
+    ...scopes.map((scope) => `snapshots/active/${scope}`),
+  ]
+  const names = directories.map(async (directory) =>
+    (await readdir(join(dataDir, directory)).catch(() => [])).map((name) => `${directory}/${name}`),
+  )
+  return (await Promise.all(names)).flat()
+}
 
 async function importBusybox(slipway: RunningSlipway): Promise<void> {
   await using root = await mkdtempDisposable(join(tmpdir(), 'slipway-root-'))
