@@ -16,7 +16,10 @@ export interface Cgroup {
   create(): Promise<void>
   /** Sends SIGKILL until no process is left; fails with kind `internal` if that takes ten seconds. */
   killAll(): Promise<void>
-  /** Removes the empty directories, deepest first, and the parent if it was the last in it. */
+  /**
+   * Removes the directories, deepest first, and the parent if it was the last in it. Kills what joined at the last
+   * moment; fails with the kernel's error if a group stays busy for ten seconds.
+   */
   remove(): Promise<void>
 }
 
@@ -41,7 +44,7 @@ export function openCgroup(hierarchies: CgroupHierarchies, path: string): Cgroup
     },
     async remove() {
       for (const dir of dirs) {
-        for (const group of treeOf(dir).toReversed()) await removeGroup(group)
+        await removeTree(dir)
         removeIfEmpty(dirname(dir))
       }
     },
@@ -124,16 +127,25 @@ function removeIfEmpty(group: string): void {
 }
 
 /** The kernel keeps a group busy for a moment after its last process was reaped. */
-async function removeGroup(group: string): Promise<void> {
-  for (let pauseMs = 1; ; pauseMs *= 2) {
+async function removeTree(dir: string): Promise<void> {
+  const deadlineMs = Date.now() + KILL_PATIENCE_MS
+  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {
     try {
-      rmdirSync(group)
+      for (const group of treeOf(dir).toReversed()) removeGroup(group)
       return
     } catch (error) {
-      if (codeOf(error) === 'ENOENT') return
-      if (codeOf(error) !== 'EBUSY' || pauseMs > 2_000) throw error
+      if (!['EBUSY', 'ENOTEMPTY'].includes(codeOf(error)) || Date.now() > deadlineMs) throw error
     }
+    killTree(dir)
     await sleep(pauseMs)
+  }
+}
+
+function removeGroup(group: string): void {
+  try {
+    rmdirSync(group)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
   }
 }
 

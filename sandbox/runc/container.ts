@@ -1,5 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { SlipwayError } from '#domain/errors'
 import type { ExitStatus } from '#host/exec'
 import type { Logger } from '#host/log'
 import { newId } from '#host/new-id'
@@ -24,6 +25,7 @@ export function containerOf(runc: RuncProcess, cell: Cell, spec: ContainerSpec, 
   const { log, signal } = around
   const { stdout, stderr } = runc.output
   let hasExited = false
+  const starting = new Set<Promise<unknown>>()
   const killAll = () => {
     cell.cgroup
       .killAll()
@@ -35,7 +37,9 @@ export function containerOf(runc: RuncProcess, cell: Cell, spec: ContainerSpec, 
     hasExited = true
     signal.removeEventListener('abort', killAll)
   })
-  const cleared = clearAfter(exited, cell, log)
+  // A program that is just being started inside still writes files of its own beside the container's.
+  const quiet = exited.then(() => Promise.allSettled(starting))
+  const cleared = clearAfter(quiet, cell, log)
 
   return {
     id: cell.id,
@@ -48,7 +52,13 @@ export function containerOf(runc: RuncProcess, cell: Cell, spec: ContainerSpec, 
       // Until runc has been waited for, the number cannot belong to another process.
       if (!hasExited && runc.child.exitCode === null) signalProcess(runc.pid, name)
     },
-    exec: (command) => execIn(cell, spec, command, around.ours),
+    async exec(command) {
+      if (hasExited) throw new SlipwayError('conflict', `Container ${cell.id} has ended: nothing can run in it`)
+      const process = execIn(cell, spec, command, around.ours)
+      const settled = process.catch(() => {}).finally(() => starting.delete(settled))
+      starting.add(settled)
+      return process
+    },
     async [Symbol.asyncDispose]() {
       if (!hasExited) {
         await cell.cgroup.killAll()
@@ -67,9 +77,9 @@ async function finish(runc: RuncProcess, cell: Cell): Promise<ExitStatus & { usa
   return { ...exit, usage: cell.cgroup.usage() }
 }
 
-async function clearAfter(exited: Promise<unknown>, cell: Cell, log: Logger): Promise<void> {
+async function clearAfter(quiet: Promise<unknown>, cell: Cell, log: Logger): Promise<void> {
   try {
-    await exited
+    await quiet
     await cell.clear()
   } catch (error) {
     log.error({ err: error, container: cell.id }, 'container left something behind')
