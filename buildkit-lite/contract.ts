@@ -27,6 +27,8 @@ export interface BuildRequest {
   secrets: Readonly<Record<string, Buffer>>
   /** Shares and separates caches: builds of one scope may use each other's steps. */
   cacheScope: string
+  /** What is built: builds of one subject tell which of their steps changed since the last one. */
+  subject: string
 }
 
 export type NamedContext =

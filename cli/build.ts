@@ -1,5 +1,5 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { basename, isAbsolute, relative, resolve } from 'node:path'
+import { mkdtemp, readFile, realpath, rm } from 'node:fs/promises'
+import { basename, isAbsolute, join, relative, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
 import {
@@ -23,6 +23,7 @@ import { createRawProgress } from './progress-rawjson.ts'
 
 /** The caches of what is built from the command line, apart from those of projects. */
 const CACHE_SCOPE = 'local'
+const DEFAULT_NAME = 'Dockerfile'
 
 /** `slipway build`: the same engine as the workers', with no service running. */
 export function buildCommand(context: CommandContext): Command {
@@ -92,15 +93,22 @@ async function readRequest(
     extraHosts: readHosts(flags.addHost),
     secrets: await readSecrets(flags.secret),
     cacheScope: CACHE_SCOPE,
+    subject: await subjectOf(place, flags.file),
   }
+}
+
+/** The same Dockerfile of the same directory, or of any commit of the same repository. */
+async function subjectOf(place: string, file: string | undefined): Promise<string> {
+  if (!isRemote(place)) return JSON.stringify([await realpath(place), resolve(file ?? join(place, DEFAULT_NAME))])
+  return JSON.stringify([place === '-' ? process.cwd() : place.split('#', 1)[0], file ?? DEFAULT_NAME])
 }
 
 /** Relative to the working directory, as with `docker build`; it need not lie in the context. */
 async function findDockerfile(place: string, file: string | undefined): Promise<BuildRequest['dockerfile']> {
-  if (file === undefined) return { path: 'Dockerfile' }
+  if (file === undefined) return { path: DEFAULT_NAME }
   if (file === '-') {
     if (place === '-') throw new UsageError('the context and the Dockerfile cannot both come from standard input')
-    return { name: 'Dockerfile', text: await text(process.stdin) }
+    return { name: DEFAULT_NAME, text: await text(process.stdin) }
   }
   if (isRemote(place)) return { path: file }
   const inside = relative(resolve(place), resolve(file))

@@ -36,6 +36,7 @@ export async function buildRequest(
     extraHosts: [],
     secrets: {},
     cacheScope: build.project,
+    subject: `${outside} in /${directory}`,
     [Symbol.asyncDispose]: () => context[Symbol.asyncDispose](),
   }
 }

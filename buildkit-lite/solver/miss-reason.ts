@@ -1,8 +1,9 @@
 import type { KeyComponent } from '../contract.ts'
 
-/** Prefixes of component names that `file-digests.ts` and `schedule.ts` write and this file reads. */
+/** Names of components that are no words of the Dockerfile, and the prefix of those that are files. */
 export const INPUT_FILE = 'file '
 export const PARENT = 'parent'
+export const BASE = 'base image'
 
 /** Why a step was not in the cache: the newest components of the same instruction against those of now. */
 export function missReason(now: readonly KeyComponent[], before: readonly KeyComponent[] | null): string {
@@ -12,11 +13,12 @@ export function missReason(now: readonly KeyComponent[], before: readonly KeyCom
   const present = new Set(now.map((component) => component.name))
   const removed = before.filter((component) => !present.has(component.name)).map((one) => one.name)
   // What the author wrote comes before what merely follows from an earlier change.
-  const own = changed.find((name) => name !== PARENT && !name.startsWith(INPUT_FILE))
+  const own = changed.find((name) => ![PARENT, BASE].includes(name) && !name.startsWith(INPUT_FILE))
   if (own) return `${own} changed`
   const files = [...changed, ...removed].filter((name) => name.startsWith(INPUT_FILE))
   if (files.length > 0) return `COPY input changed: ${namesOf(files)}`
-  if (changed.includes(PARENT)) return 'an earlier step or the base image changed'
+  if (changed.includes(BASE)) return 'base image changed'
+  if (changed.includes(PARENT)) return 'an earlier step changed'
   return removed[0] ? `${removed[0]} was removed` : 'its result is no longer stored'
 }
 

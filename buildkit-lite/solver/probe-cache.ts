@@ -2,7 +2,7 @@ import type { CachedStep } from '../contract.ts'
 import type { PlanStep } from '../plan/plan.ts'
 import { isAvailable } from './layer-files.ts'
 import { missReason } from './miss-reason.ts'
-import { inputDigests, type KeyOf, readsStages } from './step-inputs.ts'
+import { type InputKeys, inputDigests, readsStages } from './step-inputs.ts'
 import { type KeyContext, type StepKey, stepKey } from './step-key.ts'
 import type { StepScope } from './step-scope.ts'
 
@@ -16,13 +16,13 @@ export type Probe = { kind: 'hit'; step: CachedStep } | { kind: 'miss'; keys: re
 export async function probeCache(
   scope: StepScope,
   { operation }: PlanStep,
-  { keyOf, context }: { keyOf: KeyOf; context: KeyContext },
+  { inputs, context }: { inputs: InputKeys; context: KeyContext },
   signal: AbortSignal,
 ): Promise<Probe> {
   const { request, tools } = scope
   const keys: StepKey[] = []
   for (const byContent of readsStages(operation) ? [false, true] : [false]) {
-    const key = stepKey(operation, await inputDigests(scope, operation, { keyOf, byContent }, signal), context)
+    const key = stepKey(operation, await inputDigests(scope, operation, { ...inputs, byContent }, signal), context)
     const step = request.useCache ? await tools.cache.get(request.cacheScope, key.key) : null
     if (step && (await isAvailable(tools, { layer: step.layer, source: null }))) {
       await remember(scope, keys, step)

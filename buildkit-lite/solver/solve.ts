@@ -11,13 +11,15 @@ import { contextOrigin, createContextTrees, stepOrigin } from './origins.ts'
 import { type Probe, probeCache, remember } from './probe-cache.ts'
 import { createSemaphore } from './semaphore.ts'
 import { cancelledError, failedOutcome, locateError } from './step-errors.ts'
-import { stepsBefore } from './step-inputs.ts'
+import { type InputKeys, stepsBefore } from './step-inputs.ts'
 import { digestOf, type KeyContext, lineageOf } from './step-key.ts'
 import type { StepScope } from './step-scope.ts'
 
 /** What became of a step: the file system it makes. */
 export interface SolvedStep {
   lineage: string
+  /** The lineage of the image below; empty for none. */
+  base: string
   chain: Chain
   /** When its layer was made; null for a base image. */
   createdAtMs: number | null
@@ -119,12 +121,17 @@ class Solving {
     if (operation.kind === 'base') return await this.#takeBase(index, operation)
     const scope = this.#scopeOf(index)
     const context = this.#keyContext(index, step)
-    const probe = await probeCache(scope, step, { keyOf: (input) => this.#keyOf(input), context }, this.#signal)
+    const inputs: InputKeys = {
+      keyOf: (input) => this.#keyOf(input),
+      baseOf: (input) => (input === null ? '' : this.#solvedAt(input).base),
+    }
+    const probe = await probeCache(scope, step, { inputs, context }, this.#signal)
     const { result, cached } = await this.#resultOf(index, probe, scope)
     const chain = extendChain(this.#chainOf(operation.input), [{ layer: result.layer, source: null }])
-    const parent = operation.input === null ? null : this.#solvedAt(operation.input).lineage
-    const lineage = lineageOf(operation, parent, context)
-    return await this.#done(index, { lineage, chain, createdAtMs: result.createdAtMs }, cached)
+    const below = operation.input === null ? null : this.#solvedAt(operation.input)
+    const lineage = lineageOf(operation, below?.lineage ?? null, context)
+    const solved = { lineage, base: below?.base ?? '', chain, createdAtMs: result.createdAtMs }
+    return await this.#done(index, solved, cached)
   }
 
   /** A base image is taken as it is described; its files come when a step needs them. */
@@ -132,7 +139,7 @@ class Solving {
     const layers = operation.image.layers.map((layer) => ({ layer, source: operation.image.source }))
     const local = await Promise.all(layers.map(({ layer }) => isAvailable(this.#tools, { layer, source: null })))
     const lineage = lineageOf(operation, null, this.#keyContext(index, this.#stepAt(index)))
-    const solved = { lineage, chain: extendChain(EMPTY_CHAIN, layers), createdAtMs: null }
+    const solved = { lineage, base: lineage, chain: extendChain(EMPTY_CHAIN, layers), createdAtMs: null }
     return await this.#done(index, solved, local.every(Boolean))
   }
 
@@ -203,6 +210,7 @@ class Solving {
   #keyContext(index: number, step: PlanStep): KeyContext {
     const before = this.#plan.steps.slice(0, index).filter((other) => other.stage === step.stage)
     return {
+      subject: this.#request.subject,
       stage: step.stage,
       position: before.length,
       platform: this.#request.platform,

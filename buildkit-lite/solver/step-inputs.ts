@@ -1,13 +1,17 @@
 import type { KeyComponent } from '../contract.ts'
 import type { CopyOrigin, FileSystem, Operation, PlanStep, RunMount } from '../plan/plan.ts'
 import { isLinked } from './execute-copy.ts'
-import { PARENT } from './miss-reason.ts'
+import { BASE, PARENT } from './miss-reason.ts'
 import { digestContext, digestStep, type FileChoice } from './origins.ts'
 import { digestOf } from './step-key.ts'
 import type { StepScope } from './step-scope.ts'
 
 /** What is known of a solved file system when the key of a step on top of it is made. */
-export type KeyOf = (fileSystem: FileSystem) => string
+export interface InputKeys {
+  keyOf(this: void, fileSystem: FileSystem): string
+  /** The image that its stage starts from; part of the key only to tell that it changed. */
+  baseOf(this: void, fileSystem: FileSystem): string
+}
 
 /** Steps that have to be solved before this one. */
 export function stepsBefore({ operation }: PlanStep): number[] {
@@ -28,12 +32,12 @@ export function readsStages(operation: Operation): boolean {
 export async function inputDigests(
   scope: StepScope,
   operation: Operation,
-  { keyOf, byContent }: { keyOf: KeyOf; byContent: boolean },
+  { keyOf, baseOf, byContent }: InputKeys & { byContent: boolean },
   signal: AbortSignal,
 ): Promise<KeyComponent[]> {
   const components: KeyComponent[] = []
   if (operation.kind !== 'base' && !(operation.kind === 'copy' && isLinked(operation)))
-    components.push({ name: PARENT, digest: keyOf(operation.input) })
+    components.push({ name: PARENT, digest: keyOf(operation.input) }, { name: BASE, digest: baseOf(operation.input) })
   for (const { from, choice } of filesRead(operation)) {
     if (from.kind === 'context') components.push(...(await digestContext(scope.trees, from, choice, signal)))
     else if (byContent) components.push(...(await digestStep(scope.originOf(from), choice, signal)))

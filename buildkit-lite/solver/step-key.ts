@@ -11,6 +11,7 @@ export interface StepKey extends StepOrigin {
 }
 
 export interface KeyContext {
+  subject: string
   stage: string
   /** How many steps of its stage come before it. */
   position: number
@@ -25,7 +26,7 @@ export interface KeyContext {
  */
 export function stepKey(operation: Operation, inputs: readonly KeyComponent[], context: KeyContext): StepKey {
   const components = [...operationComponents(operation, context), ...inputs]
-  const place = `${context.stage}/${context.position}/${operation.kind}`
+  const place = digestOf([context.subject, context.stage, context.position, operation.kind])
   return { key: digestOf([KEY_VERSION, operation.kind, components]), place, components }
 }
 

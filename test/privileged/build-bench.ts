@@ -131,6 +131,7 @@ async function buildFiles(
     extraHosts: [],
     secrets: {},
     cacheScope: 'test',
+    subject: 'test',
     ...change,
   }
   const report = async (event: SolveEvent): Promise<void> => {

@@ -22,7 +22,13 @@ test.for<[string, Record<string, string> | null, Record<string, string>, string]
     { ...before, parent: '2', 'RUN command': '2' },
     'RUN command changed',
   ],
-  ['only what is before it changed', before, { ...before, parent: '2' }, 'an earlier step or the base image changed'],
+  ['only what is before it changed', before, { ...before, parent: '2' }, 'an earlier step changed'],
+  [
+    'the image below changed',
+    { ...before, 'base image': '1' },
+    { ...before, parent: '2', 'base image': '2' },
+    'base image changed',
+  ],
   ['a part is gone', before, { parent: '1', 'file a': '1', 'file b': '1' }, 'RUN command was removed'],
   ['nothing changed', before, before, 'its result is no longer stored'],
 ])('%s', ([, old, now, reason]) => {

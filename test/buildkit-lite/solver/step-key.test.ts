@@ -3,6 +3,7 @@ import type { CopyOperation, RunOperation } from '../../../buildkit-lite/plan/pl
 import { type KeyContext, stepKey } from '../../../buildkit-lite/solver/step-key.ts'
 
 const context: KeyContext = {
+  subject: 'test',
   stage: 'build',
   position: 1,
   platform: { os: 'linux', architecture: 'amd64' },

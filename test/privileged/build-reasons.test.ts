@@ -1,0 +1,49 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { fetchLayers, pushImage } from '#buildkit-lite'
+import { parseImageReference } from '#domain/image-reference'
+import { type BuildBench, openBuildBench } from './build-bench.ts'
+import { never } from './busybox.ts'
+
+let bench: BuildBench
+
+beforeAll(async () => {
+  bench = await openBuildBench('reasons')
+})
+afterAll(() => bench[Symbol.asyncDispose]())
+
+async function reasonsOf(subject: string, dockerfile: string, files: Record<string, string> = {}) {
+  return (await bench.buildFiles({ Dockerfile: dockerfile, ...files }, { subject })).reasons
+}
+
+test('a build is compared with the last one of its own subject', async () => {
+  expect(await reasonsOf('one', 'FROM busybox\nRUN echo one > /a\n')).toEqual(['not built before'])
+  expect(await reasonsOf('two', 'FROM busybox\nRUN echo two > /a\n')).toEqual(['not built before'])
+  expect(await reasonsOf('one', 'FROM busybox\nRUN echo 1 > /a\n')).toEqual(['RUN command changed'])
+})
+
+test('a base image whose name has another digest now is why', async () => {
+  const move = async (text: string) => {
+    const { image } = await bench.buildFiles({ Dockerfile: `FROM busybox\nRUN echo ${text} > /base\n` })
+    await fetchLayers(image, bench.tools, never)
+    await pushImage(image, [parseImageReference(`${bench.host}/library/moving:1`)], bench.tools.registry, never)
+  }
+  const dockerfile = 'FROM moving:1\nCOPY file /\nRUN cat /base\n'
+  await move('first')
+  await reasonsOf('base', dockerfile, { file: 'f' })
+  await move('second')
+  expect(await reasonsOf('base', dockerfile, { file: 'f' })).toEqual(['base image changed', 'base image changed'])
+})
+
+test.for([
+  ['COPY . /app/', 'COPY input changed: src/main.txt'],
+  ['COPY src /app/', 'COPY input changed: src/main.txt'],
+  ['COPY *.txt src/main.txt /app/', 'COPY input changed: main.txt'],
+])('%s tells which file changed, and what follows from it', async ([copy, reason]) => {
+  const dockerfile = `FROM busybox\n${copy}\nRUN ls /app\n`
+  const files = { 'src/main.txt': 'one', 'other.txt': 'same' }
+  await reasonsOf(copy ?? '', dockerfile, files)
+  expect(await reasonsOf(copy ?? '', dockerfile, { ...files, 'src/main.txt': 'two' })).toEqual([
+    reason,
+    'an earlier step changed',
+  ])
+})
