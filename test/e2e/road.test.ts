@@ -136,6 +136,16 @@ describe('a git push goes live', () => {
     expect(said).toContain('last words')
   })
 
+  test('a changed file is named by the step that copies it', async () => {
+    await repository.write({ Dockerfile: dockerfile, 'index.html': 'version 2\n' })
+    await repository.commit('Second version')
+    await repository.push()
+    const { steps } = await slipway.build('check/web', 5)
+    expect(steps.flatMap(({ cached, missReason }) => (cached ? [] : [missReason]))).toEqual([
+      'COPY input changed: index.html',
+    ])
+  })
+
   test('SIGTERM stops everything within 15 s and leaves nothing', async () => {
     const { code, tookMs } = await slipway.stop()
     expect(code).toBe(0)
