@@ -19,7 +19,10 @@ export interface Janitor {
 export function startJanitor({ store, mirrors, log }: Janitor): Disposable {
   const reclaim = async () => {
     const builds = await store.builds.reclaimExpired(Date.now(), MAX_LOSSES)
-    if (builds.length > 0) log.warn({ builds }, 'builds of lost workers reclaimed')
+    if (builds.length === 0) return
+    log.warn({ builds }, 'builds of lost workers reclaimed')
+    // Those that are not tried again may have been what others waited for.
+    await store.builds.sweep()
   }
   const sweep = () => store.builds.sweep()
   const clean = () => mirrors.removeUnused(Date.now() - UNUSED_MS)

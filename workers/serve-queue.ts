@@ -1,4 +1,4 @@
-import { DelayedError, type Job, Worker } from 'bullmq'
+import { type Job, Worker } from 'bullmq'
 import { messageOf, SlipwayError } from '#domain/errors'
 import type { BuildId, WorkerId } from '#domain/ids'
 import { type Logger, withLogContext } from '#host/log'
@@ -7,8 +7,6 @@ import { BUILD_QUEUE, openTicketConnection, QUEUE_PREFIX, type Ticket } from '#s
 import { holdClaim } from './hold-claim.ts'
 
 const LEASE_MS = 20_000
-/** A build that has to wait for others of its project is looked at again so soon. */
-const LOOK_AGAIN_MS = 1000
 /** How long a stop waits for builds to be given back. */
 const STOP_MS = 8000
 
@@ -28,9 +26,11 @@ export interface QueueService extends AsyncDisposable {
 }
 
 /**
- * Takes tickets and runs the builds they name. This is the one file that knows BullMQ's corners: a ticket is a hint, the
- * claim decides; a build that fails is a ticket well done; only a store that fails makes a ticket fail, and the sweep
- * writes a new one. Disposing aborts what runs, so that it goes back to the queue.
+ * Takes tickets and runs builds. This is the one file that knows BullMQ's corners: a ticket only says that there may be
+ * something to do, the store says whose turn it is. Whoever ends a build takes the next one by itself, so that a build
+ * which has to wait for others of its project needs no looking at: it is taken when one of those ends. A build that fails
+ * is a ticket well done; only a store that fails makes a ticket fail, and the sweep writes a new one. Disposing aborts
+ * what runs, so that it goes back to the queue.
  */
 export function serveQueue(options: QueueOptions): QueueService {
   const { store, redisUrl, concurrency, log } = options
@@ -40,16 +40,18 @@ export function serveQueue(options: QueueOptions): QueueService {
     running.get(id)?.abort(new SlipwayError('cancelled', reason))
   })
   const tickets = openTicketConnection(redisUrl)
-  // BullMQ hands its signal only to processors of three parameters; ours would wait on it for no other reason.
-  const process = async (job: Job<Ticket>, token: string | undefined, _signal: AbortSignal | undefined) => {
-    const { build: id } = job.data
-    const claim = stop.signal.aborted ? null : await store.builds.claim(id, options.worker, LEASE_MS, Date.now())
-    if (claim) return withLogContext({ build: id }, () => runClaimed(options, claim, { running, stop: stop.signal }))
-    const build = await store.builds.get(id)
-    if (build?.status !== 'queued') return
-    await job.moveToDelayed(Date.now() + LOOK_AGAIN_MS, token)
-    throw new DelayedError()
+  const next = async () => (stop.signal.aborted ? null : store.builds.claimNext(options.worker, LEASE_MS, Date.now()))
+  const process = async ({ data }: Job<Ticket>) => {
+    // Where it is nobody's turn, the ticket's own build is told what it waits for.
+    let claim = (await next()) ?? (await claimOwn(data.build))
+    for (; claim; claim = await next()) {
+      const { build } = claim
+      const held = claim
+      await withLogContext({ build: build.id }, () => runClaimed(options, held, { running, stop: stop.signal }))
+    }
   }
+  const claimOwn = async (id: BuildId) =>
+    stop.signal.aborted ? null : store.builds.claim(id, options.worker, LEASE_MS, Date.now())
   const worker = new Worker<Ticket, void>(BUILD_QUEUE, process, {
     connection: tickets.connection,
     prefix: QUEUE_PREFIX,
@@ -69,6 +71,8 @@ export function serveQueue(options: QueueOptions): QueueService {
       const timer = setTimeout(resolve, STOP_MS)
       await Promise.race([closing, promise])
       clearTimeout(timer)
+      // What waited for builds that ended here is for others to take.
+      await store.builds.sweep().catch((error: unknown) => log.warn({ err: error }, 'queue not swept'))
       await cancels[Symbol.asyncDispose]()
       await tickets[Symbol.asyncDispose]()
     },

@@ -16,6 +16,9 @@ import { keys } from './keys.ts'
 import { runScript } from './scripts.ts'
 import type { Tickets } from './tickets.ts'
 
+/** So many others cannot all have been faster. */
+const MAX_CHOICES = 100
+
 export interface ClaimOptions {
   redis: Redis
   tickets: Tickets
@@ -28,11 +31,15 @@ export interface ClaimOptions {
 /** The right to write a build: given, kept, used, lost and given back. */
 export function createBuildClaims(
   options: ClaimOptions,
-): Pick<Builds, 'claim' | 'renew' | 'append' | 'appendAfter' | 'release' | 'reclaimExpired' | 'reclaimFrom'> {
+): Pick<
+  Builds,
+  'claim' | 'claimNext' | 'renew' | 'append' | 'appendAfter' | 'release' | 'reclaimExpired' | 'reclaimFrom'
+> {
   const { redis, tickets } = options
   const writer = createClaimWriter(redis)
   return {
     claim: (id, worker, leaseMs, nowMs) => claimBuild(options, { id, worker, leaseMs, nowMs }),
+    claimNext: (worker, leaseMs, nowMs) => claimNext(options, { worker, leaseMs, nowMs }),
     async renew(claim, leaseMs, nowMs) {
       const { id } = claim.build
       const args = [id, claim.fencingToken, nowMs + leaseMs]
@@ -100,15 +107,33 @@ async function claimBuild(
     if (snapshot?.build.status !== 'queued') return null
     const attempt = snapshot.build.attempt + 1
     const change = foldedChange(snapshot, [{ kind: 'started', atMs: nowMs, attempt, worker }])
-    const args = [...change.args, worker, nowMs + leaseMs, projectLimit, ...change.events]
-    const outcome = await runScript<string>(redis, 'claim', change.keys, args)
+    const { project } = snapshot.build
+    const scriptKeys = [...change.keys, keys.turns, keys.sequence]
+    const args = [...change.args, worker, nowMs + leaseMs, projectLimit, project, ...change.events]
+    const outcome = await runScript<string>(redis, 'claim', scriptKeys, args)
     if (outcome === 'missing') return null
     if (outcome === 'limit') {
-      await sayWaiting(redis, snapshot, `one of ${projectLimit} builds of ${snapshot.build.project} to end`, nowMs)
+      await sayWaiting(redis, snapshot, `one of ${projectLimit} builds of ${project} to end`, nowMs)
       return null
     }
     if (outcome !== 'stale') return { build: change.after, worker, attempt, fencingToken: Number(outcome) }
   }
+}
+
+/** Others choose at the same time: whoever comes too late for a build chooses again. */
+async function claimNext(
+  options: ClaimOptions,
+  by: { worker: WorkerId; leaseMs: number; nowMs: number },
+): Promise<Claim | null> {
+  const { redis, projectLimit } = options
+  const scriptKeys = [keys.buildsByStatus('queued'), keys.turns]
+  for (let choice = 0; choice < MAX_CHOICES; choice++) {
+    const args = [keys.buildPrefix, keys.projectPrefix, projectLimit]
+    const id = await runScript<BuildId | null>(redis, 'next-build', scriptKeys, args)
+    const claim = id === null ? null : await claimBuild(options, { id, ...by })
+    if (id === null || claim) return claim
+  }
+  return null
 }
 
 /** Says once why a build waits. */

@@ -56,7 +56,7 @@ async function enqueueOne(redis: Redis, order: Omit<BuildOrder, 'number'>, nowMs
     keys.sequence,
   ]
   const eventHead = `${JSON.stringify({ kind: 'queued', atMs: nowMs }).slice(0, -1)},"order":`
-  const args = [id, afterBrace(record), eventHead, afterBrace(order), channels.buildChanged, `${id} state`]
+  const args = [id, afterBrace(record), eventHead, afterBrace(order), channels.buildChanged, `${id} state`, project]
   const [, stored] = await runScript<[-1] | [0 | 1, string]>(redis, 'enqueue', scriptKeys, args)
   if (stored === undefined) throw new SlipwayError('not-found', `There is no project ${project} to build`)
   return Build.parse(JSON.parse(stored))

@@ -75,6 +75,11 @@ export interface Builds {
   ): Promise<Page<Build>>
   /** Claims this build if it is queued and limits allow; null if not. */
   claim(id: BuildId, worker: WorkerId, leaseMs: number, nowMs: number): Promise<Claim | null>
+  /**
+   * Claims the next build in turn: projects take turns, the one first whose last turn is longest ago, and of a project
+   * the oldest build goes first. Null if there is none that limits allow.
+   */
+  claimNext(worker: WorkerId, leaseMs: number, nowMs: number): Promise<Claim | null>
   /** Prolongs the lease; false means the claim is lost and the work has to stop. */
   renew(claim: Claim, leaseMs: number, nowMs: number): Promise<boolean>
   /** Appends events and folds them into the build, atomically. Fails with kind `conflict` where the claim was lost. */
@@ -98,7 +103,7 @@ export interface Builds {
   events(id: BuildId, afterId: string | null, signal: AbortSignal): AsyncIterable<StoredEvent>
   /** Changes of any build, for pages that list them; coalesced by build, nothing is repeated. */
   watch(signal: AbortSignal): AsyncIterable<Build>
-  /** Queued builds in the order they will be claimed. */
+  /** Queued builds, the oldest first. */
   queued(): Promise<Build[]>
   /** Gives every queued build a ticket that has none; how many builds are queued. */
   sweep(): Promise<number>

@@ -22,6 +22,7 @@ import type { Rollout } from '#domain/rollout'
  * | slip:build:B                       | hash    | enqueue, claim, append.lua    | until the project is removed   |
  * | slip:build:B:events                | stream  | enqueue, claim, append.lua    | until the project is removed   |
  * | slip:build:B:rollouts              | set     | append.lua                    | while rollouts of it are open  |
+ * | slip:turns                         | zset    | claim.lua                     | until the project is removed   |
  * | slip:leases                        | zset    | claim, renew, append.lua      | while builds run               |
  * | slip:tag-lock:P:T                  | string  | tags                          | while a tag is moved, ≤ 60 s   |
  * | slip:delivery:D                    | string  | record-delivery.lua           | the newest 2,000 of a project  |
@@ -49,6 +50,7 @@ import type { Rollout } from '#domain/rollout'
  */
 export const keys = {
   projects: 'slip:projects',
+  projectPrefix: 'slip:project:',
   project: (name: ProjectName) => `slip:project:${name}`,
   projectBuilds: (name: ProjectName) => `slip:project:${name}:builds`,
   projectRunning: (name: ProjectName) => `slip:project:${name}:running`,
@@ -59,9 +61,11 @@ export const keys = {
   sequence: 'slip:sequence',
   builds: 'slip:builds',
   buildsByStatus: (status: BuildStatus) => `slip:builds:${status}`,
+  buildPrefix: 'slip:build:',
   build: (id: BuildId) => `slip:build:${id}`,
   buildEvents: (id: BuildId) => `slip:build:${id}:events`,
   buildRollouts: (id: BuildId) => `slip:build:${id}:rollouts`,
+  turns: 'slip:turns',
   leases: 'slip:leases',
   tagLock: (name: ProjectName, tag: string) => `slip:tag-lock:${name}:${tag}`,
   deliveryPrefix: 'slip:delivery:',

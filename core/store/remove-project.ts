@@ -20,6 +20,7 @@ export async function removeProject(redis: Redis, name: ProjectName): Promise<vo
     keys.projectDeliveries(name),
     keys.projectRollouts(name),
   )
+  await redis.zrem(keys.turns, name)
 }
 
 async function removeBuild(redis: Redis, id: BuildId): Promise<void> {

@@ -8,6 +8,7 @@ const SCRIPTS = {
   append: ['commit', 'append'],
   claim: ['commit', 'claim'],
   enqueue: ['enqueue'],
+  'next-build': ['next-build'],
   renew: ['renew'],
   'read-events': ['read-events'],
   'create-project': ['create-project'],

@@ -108,10 +108,8 @@ describe('a part is killed in the middle of a build', () => {
 /** What lies in the directories of things that no finished build needs. */
 async function passingFiles(dataDir: string): Promise<string[]> {
   const scopes = await readdir(join(dataDir, 'snapshots', 'active'))
-  const directories = [
-    ...['checkouts', 'build-state/steps', 'blobs/staged', 'snapshots/trash'],
-    ...scopes.map((scope) => `snapshots/active/${scope}`),
-  ]
+  const workspaces = scopes.map((scope) => `snapshots/active/${scope}`)
+  const directories = ['checkouts', 'build-state/steps', 'blobs/staged', 'snapshots/trash', ...workspaces]
   const names = directories.map(async (directory) =>
     (await readdir(join(dataDir, directory)).catch(() => [])).map((name) => `${directory}/${name}`),
   )

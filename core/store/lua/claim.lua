@@ -1,7 +1,8 @@
 -- Gives a queued build to a worker.
 -- KEYS, ARGV 1 to 9: see commit.lua
 -- ARGV[10] worker   ARGV[11] end of the lease, Unix milliseconds   ARGV[12] builds of one project at once
--- ARGV[13…] events, JSON
+-- KEYS[8] turns   KEYS[9] sequence   ARGV[13] project
+-- ARGV[14…] events, JSON
 -- Result: the fencing token; 'missing', 'stale'; 'limit': the project runs as many builds as it may
 local version = redis.call('HGET', KEYS[1], 'version')
 if not version then return 'missing' end
@@ -12,5 +13,6 @@ local token = redis.call('HINCRBY', KEYS[1], 'fencing', 1)
 redis.call('HSET', KEYS[1], 'claim', token, 'worker', ARGV[10], 'leaseUntil', ARGV[11])
 redis.call('ZADD', KEYS[4], ARGV[11], ARGV[1])
 redis.call('SADD', KEYS[5], ARGV[1])
-commit(13)
+redis.call('ZADD', KEYS[8], redis.call('INCR', KEYS[9]), ARGV[13])
+commit(14)
 return tostring(token)

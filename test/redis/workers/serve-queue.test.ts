@@ -85,6 +85,69 @@ test('every build runs once, and no more at once than its project may', async ()
   expect(most).toBe(2)
 })
 
+test('projects take turns, and of each the oldest build goes first', async () => {
+  const other = (await store.projects.create(projectOf(`acme/other${count}`), noSecrets)).name
+  const ids = await queueSome(6)
+  const others = await store.builds.enqueue([orderOf(other), orderOf(other), orderOf(other)], Date.now())
+  const runs: BuildId[] = []
+  const end = async (claim: Claim) => {
+    runs.push(claim.build.id)
+    await store.builds.append(claim, [finished('succeeded')])
+  }
+  await using _ = serve(end, { concurrency: 1 })
+  await Promise.all(ids.map((id) => until(id, (build) => build.status === 'succeeded')))
+  const [a, b] = [ids, others.map((build) => build.id)]
+  expect(runs).toEqual([a[0], b[0], a[1], b[1], a[2], b[2], a[3], a[4], a[5]])
+})
+
+test('a build beyond the limit is not asked about, and runs as soon as another one ends', async () => {
+  let asked = 0
+  const builds: Store['builds'] = {
+    ...store.builds,
+    claimNext: (...args) => {
+      asked++
+      return store.builds.claimNext(...args)
+    },
+  }
+  const ends = Array.from({ length: 3 }, () => Promise.withResolvers<void>())
+  let started = 0
+  await using _ = serve(
+    async (claim) => {
+      await ends[started++]!.promise
+      await store.builds.append(claim, [finished('succeeded')])
+    },
+    { store: { ...store, builds } },
+  )
+  const ids = await queueSome(3)
+  await until(ids[2]!, (build) => build.waitingFor?.startsWith('one of 2 builds') ?? false)
+  const before = asked
+  await sleep(1500)
+  expect(asked).toBe(before)
+  expect(started).toBe(2)
+  const endedAtMs = performance.now()
+  ends[0]!.resolve()
+  await until(ids[2]!, (build) => build.status === 'running')
+  expect(performance.now() - endedAtMs).toBeLessThan(500)
+  for (const end of ends) end.resolve()
+  await Promise.all(ids.map((id) => until(id, (build) => build.status === 'succeeded')))
+})
+
+test('what waited for a build of a worker that stops is taken by another worker', async () => {
+  const ids = await queueSome(3)
+  const gate = Promise.withResolvers<void>()
+  const end = (claim: Claim) => store.builds.append(claim, [finished('succeeded')])
+  const first = serve(async (claim) => {
+    await gate.promise
+    await end(claim)
+  })
+  await until(ids[2]!, (build) => build.waitingFor?.startsWith('one of 2 builds') ?? false)
+  await using _ = serve(end)
+  const stopped = first[Symbol.asyncDispose]()
+  gate.resolve()
+  await stopped
+  await until(ids[2]!, (build) => build.status === 'succeeded')
+})
+
 test('a build that fails is a ticket well done', async () => {
   let runs = 0
   await using _ = serve(async (claim) => {
@@ -140,7 +203,7 @@ test('a build that lost its ticket gets another by the sweep', async () => {
   const [id] = await queueSome(1)
   // A ticket that was worked on while the store refused the claim is gone.
   {
-    await using _ = serve(async () => {}, { store: { ...store, builds: { ...store.builds, claim: refuse } } })
+    await using _ = serve(async () => {}, { store: { ...store, builds: { ...store.builds, claimNext: refuse } } })
     await expect.poll(() => refusals).toBeGreaterThan(0)
   }
   await using _ = serve((claim) => store.builds.append(claim, [finished('succeeded')]))
