@@ -23,7 +23,9 @@ export async function openEngine(config: Config, log: Logger): Promise<Engine> {
   const registry = await openRegistry(config, homedir())
   await using stack = new AsyncDisposableStack()
   const owner = `cli-${process.pid}`
-  const sandbox = stack.use(await openSandbox({ dataDir: config.dataDir, owner, warmNetworks: 0 }, log))
+  // What is cached needs no network; one is kept for one RUN after the other.
+  const networks = { warmNetworks: 1, warmsLater: true }
+  const sandbox = stack.use(await openSandbox({ dataDir: config.dataDir, owner, ...networks }, log))
   const tools = {
     containers: sandbox.containers,
     snapshots: sandbox.snapshots,

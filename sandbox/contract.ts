@@ -59,6 +59,8 @@ export interface NetworkNamespace extends AsyncDisposable {
 }
 
 export interface Networks {
+  /** Begins to make the namespaces that are kept ready, where that was put off; who asks for one waits for it. */
+  warmUp(): void
   /** For a build step: the internet and the resolver, not the host. Taken from a warm pool. */
   acquireEgress(signal: AbortSignal): Promise<NetworkNamespace>
   /** For a pod: reachable from the host and from other pods at its address, and may open connections outwards. */
@@ -147,4 +149,6 @@ export interface SandboxOptions {
   owner: string
   /** Network namespaces kept ready. */
   warmNetworks: number
+  /** Whether they are made only from the first `Networks.warmUp` on. */
+  warmsLater?: boolean
 }

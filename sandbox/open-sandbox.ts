@@ -23,7 +23,16 @@ export async function openSandbox(options: SandboxOptions, log: Logger): Promise
   const scope = stack.use(await claimScope(options.dataDir, options.owner, sys))
   await reapDead({ scope, hierarchies, sys, log })
   const snapshots = stack.use(await openSnapshots(scope, sys, log))
-  const networks = stack.use(await openNetworks({ scope, resolver, sys, log, warm: options.warmNetworks }))
+  const networks = stack.use(
+    await openNetworks({
+      scope,
+      resolver,
+      sys,
+      log,
+      warm: options.warmNetworks,
+      warmsLater: options.warmsLater ?? false,
+    }),
+  )
   const containers = stack.use(await openContainers({ scope, hierarchies, resolver, log }))
   const owned = stack.move()
   return { containers, snapshots, networks, [Symbol.asyncDispose]: () => owned.disposeAsync() }

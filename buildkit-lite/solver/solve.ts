@@ -11,7 +11,7 @@ import { contextOrigin, createContextTrees, stepOrigin } from './origins.ts'
 import { type Probe, probeCache, remember } from './probe-cache.ts'
 import { createSemaphore } from './semaphore.ts'
 import { cancelledError, failedOutcome, locateError } from './step-errors.ts'
-import { type InputKeys, stepsBefore } from './step-inputs.ts'
+import { type InputKeys, mayNeedNetwork, stepsBefore } from './step-inputs.ts'
 import { digestOf, type KeyContext, lineageOf } from './step-key.ts'
 import type { StepScope } from './step-scope.ts'
 
@@ -126,6 +126,7 @@ class Solving {
       baseOf: (input) => (input === null ? '' : this.#solvedAt(input).base),
     }
     const probe = await probeCache(scope, step, { inputs, context }, this.#signal)
+    if (probe.kind === 'miss' && mayNeedNetwork(this.#plan, index)) this.#tools.networks.warmUp()
     const { result, cached } = await this.#resultOf(index, probe, scope)
     const chain = extendChain(this.#chainOf(operation.input), [{ layer: result.layer, source: null }])
     const below = operation.input === null ? null : this.#solvedAt(operation.input)

@@ -1,5 +1,5 @@
 import type { KeyComponent } from '../contract.ts'
-import type { CopyOrigin, FileSystem, Operation, PlanStep, RunMount } from '../plan/plan.ts'
+import type { CopyOrigin, FileSystem, Operation, Plan, PlanStep, RunMount } from '../plan/plan.ts'
 import { isLinked } from './execute-copy.ts'
 import { BASE, PARENT } from './miss-reason.ts'
 import { digestContext, digestStep, type FileChoice } from './origins.ts'
@@ -18,6 +18,17 @@ export function stepsBefore({ operation }: PlanStep): number[] {
   const inputs = operation.kind === 'base' ? [] : [operation.input]
   const read = filesRead(operation).flatMap(({ from }) => (from.kind === 'step' ? [from.fileSystem] : []))
   return [...new Set([...inputs, ...read])].filter((input) => input !== null)
+}
+
+/** Whether the step, or one that has to run because it does, is a RUN with a network. Steps stand behind their inputs. */
+export function mayNeedNetwork({ steps }: Plan, from: number): boolean {
+  const running = new Set([from])
+  for (const [index, step] of steps.entries()) {
+    if (index > from && stepsBefore(step).some((before) => running.has(before))) running.add(index)
+    const { operation } = step
+    if (running.has(index) && operation.kind === 'run' && operation.network === 'default') return true
+  }
+  return false
 }
 
 /** Whether the step reads files of another stage, whose content may be the same though the stage ran again. */

@@ -16,6 +16,8 @@ export interface NetworksSettings {
   log: Logger
   /** Build namespaces kept ready. */
   warm: number
+  /** Whether they are made only when `warmUp` is called. */
+  warmsLater: boolean
 }
 
 /** Makes namespaces and knows all that live. Disposing removes them, the rules and the claim to addresses. */

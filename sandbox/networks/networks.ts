@@ -14,24 +14,35 @@ export interface LentNamespace extends NetworkNamespace {
  */
 export async function openNetworks(settings: NetworksSettings): Promise<Networks & AsyncDisposable> {
   const maker = openMaker(settings)
-  const idle: PinnedNamespace[] = []
+  const idle: Promise<PinnedNamespace>[] = []
   // One after the other: several at once would only make the first container wait longer.
   const fill = async () => {
-    while (idle.length < settings.warm && !maker.closing.aborted) idle.push(await maker.create('build'))
+    for (let count = 0; count < settings.warm && !maker.closing.aborted; count++) {
+      const coming = maker.create('build')
+      idle.push(coming)
+      await coming
+    }
   }
-  const filled = fill().catch((error: unknown) => {
-    if (!maker.closing.aborted) settings.log.error({ err: error }, 'networks cannot be kept ready')
-  })
+  let filled: Promise<void> | null = null
+  const warmUp = () => {
+    filled ??= fill().catch((error: unknown) => {
+      if (!maker.closing.aborted) settings.log.error({ err: error }, 'networks cannot be kept ready')
+    })
+  }
+  if (!settings.warmsLater) warmUp()
   const takeBack = async (namespace: PinnedNamespace, isSpoilt: boolean) => {
     // An ordinary step cannot change its network, so the next one may have it as it is.
     const isWanted = namespace.kind === 'build' && idle.length < settings.warm && !maker.closing.aborted
-    if (isWanted && !isSpoilt) idle.push(namespace)
+    if (isWanted && !isSpoilt) idle.push(Promise.resolve(namespace))
     else await maker.destroy(namespace)
   }
   return {
+    warmUp,
     async acquireEgress(signal) {
       signal.throwIfAborted()
-      return lend(idle.pop() ?? (await maker.create('build')), takeBack)
+      // One that could not be made is tried again, for its error to be the caller's.
+      const ready = await idle.shift()?.catch(() => null)
+      return lend(ready ?? (await maker.create('build')), takeBack)
     },
     async createPod(signal) {
       signal.throwIfAborted()

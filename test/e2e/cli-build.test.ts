@@ -31,7 +31,7 @@ async function makeContext(name: string, steps: string): Promise<string> {
 
 async function build(context: string, ...flags: string[]): Promise<string> {
   const { stderr } = await run(slipway, ['build', '--progress=plain', ...flags, context], { env: env() })
-  return stderr.toString()
+  return stderr
 }
 
 /** The mirror this machine itself installs from. */

@@ -33,7 +33,7 @@ export async function createFakeSandbox(program: Program): Promise<FakeSandbox> 
       },
     },
     snapshots: fakeSnapshots(dir),
-    networks: { acquireEgress: async () => NO_NETWORK, createPod: async () => NO_NETWORK },
+    networks: { warmUp: () => {}, acquireEgress: async () => NO_NETWORK, createPod: async () => NO_NETWORK },
     [Symbol.asyncDispose]: async () => await rm(dir, { recursive: true, force: true }),
   }
 }

@@ -99,6 +99,20 @@ test('a network is used again, one that a privileged container had is not', asyn
   expect(seen.stdout).not.toContain('10.9.9.9')
 })
 
+test('networks that are put off are made once they are asked for, and kept', async () => {
+  await using later = makeDataDir()
+  const options = { dataDir: later.path, owner: 'test-later', warmNetworks: 1, warmsLater: true }
+  await using another = await openSandbox(options, createLogger('test', 'warn'))
+  const linksOf = () => hostTraces(later.path, 'test-later').links.length
+  expect(linksOf()).toBe(0)
+  another.networks.warmUp()
+  const first = await another.networks.acquireEgress(never)
+  expect(linksOf()).toBe(1)
+  await first[Symbol.asyncDispose]()
+  await using second = await another.networks.acquireEgress(never)
+  expect(second.address).toBe(first.address)
+})
+
 test('a pod is reached from the host and from other pods, and reaches out', async () => {
   await using listener = await listen()
   await using network = await sandbox.networks.createPod(never)

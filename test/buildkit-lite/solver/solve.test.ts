@@ -218,3 +218,19 @@ test('a required secret that was not given fails the step', async () => {
   await expect(bench.solve(planOf(runStep('one', null, { mounts })))).rejects.toThrow('secret zz: not found')
   expect(bench.sandbox.started).toEqual([])
 })
+
+test('a network is made ready when a step that wants one has to run, and only then', async () => {
+  await using bench = await createBench(writes)
+  let calls = 0
+  bench.tools.networks = { ...bench.tools.networks, warmUp: () => void calls++ }
+  const callsOf = async (...steps: PlanStep[]) => {
+    calls = 0
+    await bench.solve(planOf(...steps))
+    return calls
+  }
+  const networked = runStep('two', 0, { network: 'default' })
+  expect(await callsOf(runStep('one', null), runStep('other', null, { network: 'default' }))).toBe(1)
+  expect(await callsOf(runStep('one', null), networked)).toBe(1)
+  expect(await callsOf(runStep('one', null), networked)).toBe(0)
+  expect(await callsOf(runStep('none', null))).toBe(0)
+})
