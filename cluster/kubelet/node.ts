@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { arch, availableParallelism, release, totalmem } from 'node:os'
 import type { Logger } from '#host/log'
 import type { Node } from '../kinds.ts'
@@ -57,13 +58,13 @@ function statusOf({ nodeName, nodeIp }: NodeFacts, node: Node): NonNullable<Node
       architecture: goArch(),
       operatingSystem: 'linux',
       kernelVersion: release(),
-      osImage: 'Linux',
+      osImage: osName(),
       containerRuntimeVersion: 'slipway://runc',
       kubeletVersion: KUBERNETES_VERSION,
       kubeProxyVersion: KUBERNETES_VERSION,
-      machineID: '',
-      systemUUID: '',
-      bootID: '',
+      machineID: textOf('/etc/machine-id'),
+      systemUUID: textOf('/sys/class/dmi/id/product_uuid'),
+      bootID: textOf('/proc/sys/kernel/random/boot_id'),
     },
   }
 }
@@ -71,4 +72,18 @@ function statusOf({ nodeName, nodeIp }: NodeFacts, node: Node): NonNullable<Node
 /** As Go, and so Kubernetes and image manifests, name architectures. */
 function goArch(): string {
   return arch() === 'x64' ? 'amd64' : arch()
+}
+
+/** https://www.freedesktop.org/software/systemd/man/latest/os-release.html */
+function osName(): string {
+  return /^PRETTY_NAME="?([^"\n]+)"?$/m.exec(textOf('/etc/os-release'))?.[1] ?? 'Linux'
+}
+
+/** Empty where this machine has no such file, as containers often have not. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch {
+    return ''
+  }
 }

@@ -3,70 +3,9 @@ import { selectorText } from '../selectors.ts'
 import { age } from './age.ts'
 import type { Json, JsonObject } from './json.ts'
 import { podCells } from './pod-table.ts'
+import { columnsOf } from './table-columns.ts'
 
-/** A column: name, type (`string` if not said) and whether only `-o wide` shows it. */
-type Column = [name: string, type?: 'string' | 'integer' | 'date', isWide?: 'wide']
 type Cells<K extends KindName> = (object: Kinds[K]) => Json[]
-
-const WORKLOAD_WIDE: Column[] = [
-  ['Containers', 'string', 'wide'],
-  ['Images', 'string', 'wide'],
-  ['Selector', 'string', 'wide'],
-]
-
-const COLUMNS: Record<KindName, Column[]> = {
-  Pod: [
-    ['Name'],
-    ['Ready'],
-    ['Status'],
-    ['Restarts'],
-    ['Age'],
-    ['IP', 'string', 'wide'],
-    ['Node', 'string', 'wide'],
-    ['Nominated Node', 'string', 'wide'],
-    ['Readiness Gates', 'string', 'wide'],
-  ],
-  Deployment: [['Name'], ['Ready'], ['Up-to-date', 'integer'], ['Available', 'integer'], ['Age'], ...WORKLOAD_WIDE],
-  ReplicaSet: [
-    ['Name'],
-    ['Desired', 'integer'],
-    ['Current', 'integer'],
-    ['Ready', 'integer'],
-    ['Age'],
-    ...WORKLOAD_WIDE,
-  ],
-  Service: [['Name'], ['Type'], ['Cluster-IP'], ['External-IP'], ['Port(s)'], ['Age'], ['Selector', 'string', 'wide']],
-  Endpoints: [['Name'], ['Endpoints'], ['Age']],
-  EndpointSlice: [['Name'], ['AddressType'], ['Ports'], ['Endpoints'], ['Age']],
-  Node: [
-    ['Name'],
-    ['Status'],
-    ['Roles'],
-    ['Age'],
-    ['Version'],
-    ['Internal-IP', 'string', 'wide'],
-    ['External-IP', 'string', 'wide'],
-    ['OS-Image', 'string', 'wide'],
-    ['Kernel-Version', 'string', 'wide'],
-    ['Container-Runtime', 'string', 'wide'],
-  ],
-  Event: [
-    ['Last Seen'],
-    ['Type'],
-    ['Reason'],
-    ['Object'],
-    ['Subobject', 'string', 'wide'],
-    ['Source', 'string', 'wide'],
-    ['Message'],
-    ['First Seen', 'string', 'wide'],
-    ['Count', 'integer', 'wide'],
-    ['Name', 'string', 'wide'],
-  ],
-  ConfigMap: [['Name'], ['Data', 'integer'], ['Age']],
-  Secret: [['Name'], ['Type'], ['Data', 'integer'], ['Age']],
-  Namespace: [['Name'], ['Status'], ['Age']],
-  ServiceAccount: [['Name'], ['Secrets', 'integer'], ['Age']],
-}
 
 const CELLS: { [K in KindName]: Cells<K> } = {
   Pod: podCells,
@@ -142,20 +81,13 @@ interface TableOptions {
 /** Objects as the table that kubectl prints. */
 export function toTable(objects: KubeObject[], { version, include, kind }: TableOptions): JsonObject {
   const tableKind = (kind ?? objects[0]?.kind) as KindName
-  const columnDefinitions = COLUMNS[tableKind].map(([name, type = 'string', wide]) => ({
-    name,
-    type,
-    format: name === 'Name' ? 'name' : '',
-    description: '',
-    priority: wide ? 1 : 0,
-  }))
   const cells = CELLS[tableKind] as (object: KubeObject) => Json[]
   const rows = objects.map((object) => ({ cells: cells(object), ...rowObject(object, include) }))
   return {
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',
     metadata: { resourceVersion: version },
-    columnDefinitions,
+    columnDefinitions: columnsOf(tableKind),
     rows,
   }
 }

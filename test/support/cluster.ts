@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { run } from '#host/exec'
 import { createLogger } from '#host/log'
 import { openClusterObjects } from '#store/cluster-objects'
@@ -78,6 +79,9 @@ class PretendNode implements AsyncDisposable {
   readonly ignores = new Set<string>()
   /** Whether a pod becomes ready. */
   becomesReady: (pod: Pod) => boolean = () => true
+  /** How long a pod takes to become ready. */
+  readyAfterMs = 0
+  readonly #seenAtMs = new Map<string, number>()
 
   constructor(objects: ObjectStore) {
     this.#objects = objects
@@ -113,7 +117,7 @@ class PretendNode implements AsyncDisposable {
       await this.#objects.delete(nameOf(pod), { gracePeriodSeconds: 0 })
       return
     }
-    const isReady = this.becomesReady(pod)
+    const isReady = this.becomesReady(pod) && this.#isOldEnough(pod)
     if (
       pod.status?.podIP &&
       pod.status.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === isReady
@@ -146,6 +150,21 @@ class PretendNode implements AsyncDisposable {
       }
       return draft
     })
+  }
+
+  #isOldEnough(pod: Pod): boolean {
+    const { namespace = '', name, uid = '' } = pod.metadata
+    const seenAtMs = this.#seenAtMs.get(uid)
+    if (seenAtMs !== undefined) return Date.now() - seenAtMs >= this.readyAfterMs
+    this.#seenAtMs.set(uid, Date.now())
+    if (this.readyAfterMs === 0) return true
+    const later = async () => {
+      await sleep(this.readyAfterMs + 1)
+      const now = this.#objects.get('Pod', namespace, name)
+      if (now?.metadata.uid === uid) await this.#serve(now)
+    }
+    this.#work.add(later().catch(() => {}))
+    return false
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
