@@ -38,7 +38,8 @@ export async function runRollout(deps: RolloutDeps, rollout: Rollout, signal: Ab
     const running: Running = { deps, rollout, cluster, report }
     if (isRestored(deployment, rollout)) return await endBack(running, deployment, rollout.message, signal)
     const verified = await deps.store.rollouts.lastVerified(rollout.target)
-    const started = await setImage(cluster, { deployment, verified }, rollout, signal)
+    const set = () => setImage(cluster, { deployment, verified }, rollout, signal)
+    const started = await retrying(set, deps.now, signal)
     await report({ status: 'progressing', message: `setting ${rollout.image}` })
     const verdict = await follow(running, started.deployment, signal)
     if (verdict.kind === 'done') await report({ status: 'succeeded', ...changeOf(verdict) })
@@ -83,7 +84,8 @@ async function goBack(
   const { replicas } = verdict
   const { target } = rollout
   const why = await explainFailure(cluster, target.namespace, verdict, signal)
-  const restored = await restoreImage(cluster, rollout, previousImage, signal)
+  const restore = () => restoreImage(cluster, rollout, previousImage, signal)
+  const restored = await retrying(restore, running.deps.now, signal)
   if (!restored || previousImage === null)
     return report({ status: 'failed', replicas, message: `${why}\nThere is no earlier image to go back to` })
   const message = `${why}\nGoing back to ${previousImage}`
@@ -121,9 +123,8 @@ async function reach(
   signal: AbortSignal,
 ): Promise<{ cluster: Cluster; deployment: Deployment }> {
   const { namespace, deployment: name, container } = target
-  const until = now() + UNREACHABLE_MS
-  const cluster = await retrying(openCluster, until, now, signal)
-  const deployment = await retrying(() => cluster.getDeployment(namespace, name, signal), until, now, signal)
+  const cluster = await retrying(openCluster, now, signal)
+  const deployment = await retrying(() => cluster.getDeployment(namespace, name, signal), now, signal)
   if (!deployment)
     throw new SlipwayError('not-found', `There is no Deployment ${namespace}/${name}: create it with kubectl apply`)
   if (imageOf(deployment, container) !== null) return { cluster, deployment }
@@ -131,12 +132,9 @@ async function reach(
   throw new SlipwayError('not-found', `Deployment ${namespace}/${name} has no container ${container}, only ${names}`)
 }
 
-async function retrying<T>(
-  work: () => Promise<T>,
-  untilMs: number,
-  now: () => number,
-  signal: AbortSignal,
-): Promise<T> {
+/** A cluster that is away for a moment, as while it starts, is asked again. */
+async function retrying<T>(work: () => Promise<T>, now: () => number, signal: AbortSignal): Promise<T> {
+  const untilMs = now() + UNREACHABLE_MS
   for (let attempt = 0; ; attempt++) {
     try {
       return await work()

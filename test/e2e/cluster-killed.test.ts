@@ -40,7 +40,8 @@ test('kill -9 of the cluster during a rollout: pods come back, the rollout ends,
     return !ready && parts['cluster']?.ready === false
   })
 
-  expect(await endedRollout()).toMatchObject({ status: 'succeeded', replicas: { desired: 2, available: 2 } })
+  const rollout = await endedRollout()
+  expect(rollout, rollout.message).toMatchObject({ status: 'succeeded', replicas: { desired: 2, available: 2 } })
   await pushing
   expect(await slipway.pidOf('cluster')).not.toBe(killed)
   expect((await readiness()).parts['cluster']).toMatchObject({ ready: true })

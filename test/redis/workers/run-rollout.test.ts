@@ -48,6 +48,8 @@ class OneDeployment implements Cluster {
   }
   readonly images: string[] = []
   failuresLeft = 0
+  failingPatches: number[] = []
+  #patches = 0
   #isBroken: boolean
   #onChange: () => void = () => {}
 
@@ -61,6 +63,7 @@ class OneDeployment implements Cluster {
   }
 
   async patchDeployment(_namespace: string, _name: string, patch: object): Promise<Deployment> {
+    if (this.failingPatches.includes(this.#patches++)) throw new SlipwayError('unavailable', 'the cluster is away')
     const { metadata, spec } = patch as Deployment
     const image = spec!.template.spec!.containers[0]!.image!
     this.images.push(image)
@@ -223,6 +226,14 @@ test('a cluster that is away for a moment is waited for', async () => {
   const cluster = new OneDeployment()
   cluster.failuresLeft = 2
   expect(await runOn(cluster, await requestOne())).toMatchObject({ status: 'succeeded' })
+})
+
+test('a cluster that is away when the image is to be set, or to be taken back, is asked again', async () => {
+  const cluster = new OneDeployment(true)
+  cluster.failingPatches = [0, 2]
+  const rollout = await requestOne()
+  expect(await runOn(cluster, rollout)).toMatchObject({ status: 'rolled-back' })
+  expect(cluster.images).toEqual([rollout.image, OLD])
 })
 
 test('rollouts are served as they are requested, and left to the next worker by a stop', async () => {
