@@ -69,7 +69,9 @@ function matchRule(rule: BuildRule, ref: PushedRef): Tag[] | string {
 function heldBack(rule: BuildRule, ref: PushedRef): string | null {
   if (!rule.autobuild) return 'autobuild is off'
   if (ref.message && SKIP.test(ref.message)) return 'the commit message asks to skip the build'
-  if (ref.changedPaths && !anyPathWanted(rule.paths, ref.changedPaths))
+  // Who wants every path wants every push, an empty commit too.
+  const wantsAll = rule.paths.length === 1 && rule.paths[0] === '**'
+  if (!wantsAll && ref.changedPaths && !anyPathWanted(rule.paths, ref.changedPaths))
     return `no changed path matches ${rule.paths.join(', ')}`
   return null
 }

@@ -43,6 +43,8 @@ test.for<[string, object, PushedRef, string[] | RegExp]>([
   ['ci skip', {}, ref('branch', 'main', { message: '[CI SKIP] x' }), /skip/],
   ['skip ci, by hand', {}, ref('branch', 'main', { message: '[skip ci]', isManual: true }), ['latest']],
   ['path wanted', { paths: ['web/**'] }, ref('branch', 'main', { changedPaths: ['web/a/b.ts'] }), ['latest']],
+  ['an empty commit, for who wants all', {}, ref('branch', 'main', { changedPaths: [] }), ['latest']],
+  ['an empty commit', { paths: ['web/**'] }, ref('branch', 'main', { changedPaths: [] }), /no changed path/],
   ['path not wanted', { paths: ['web/**'] }, ref('branch', 'main', { changedPaths: ['api/a.ts'] }), /no changed path/],
   [
     'path taken back',
