@@ -30,8 +30,7 @@ export function backendEnv(options: BackendEnvOptions): Record<string, string> {
     PATH_INFO: `/${project}.git/${path}`,
     QUERY_STRING: request.url?.split('?')[1] ?? '',
     CONTENT_TYPE: headers['content-type'] ?? '',
-    // Absent for a chunked body: git then reads to its end.
-    ...(headers['content-length'] ? { CONTENT_LENGTH: headers['content-length'] } : {}),
+    // No CONTENT_LENGTH: git then reads to the end of its input. With it, git spins for ever on a body that breaks off.
     ...(headers['content-encoding'] ? { HTTP_CONTENT_ENCODING: headers['content-encoding'] } : {}),
     ...(typeof headers['git-protocol'] === 'string' ? { HTTP_GIT_PROTOCOL: headers['git-protocol'] } : {}),
     REMOTE_USER: user.replaceAll(/[^\w.@+-]/g, '_').slice(0, 64) || 'anonymous',

@@ -18,6 +18,9 @@ export interface ExpectedPush extends Disposable {
   readonly id: string
 }
 
+/** Of a push that brings more, the pusher is told how many they are, and does not wait for them. */
+const MAX_TOLD = 10
+
 /** A thousand refs take about 150 KB. */
 const MAX_UPDATES_BYTES = 16 * 1024 * 1024
 
@@ -98,12 +101,20 @@ export class PushChannel implements AsyncDisposable {
 
   async #tell(response: ServerResponse, push: Expected & GitPush, isWaiting: boolean): Promise<void> {
     const { builds, notes } = await acceptPush(this.#deps, push)
-    for (const note of notes) response.write(`${note}\n`)
+    for (const note of notes.slice(0, MAX_TOLD)) response.write(`${note}\n`)
+    if (notes.length > MAX_TOLD) response.write(`and ${notes.length - MAX_TOLD} refs more: no build\n`)
+    if (builds.length > MAX_TOLD) return this.#tellMany(response, builds)
     const ended = new AbortController()
     response.once('close', () => ended.abort(new Error('the pusher is gone')))
     const signal = AbortSignal.any([push.signal, ended.signal])
     const tellings = builds.map((build) => this.#tellBuild(response, build, isWaiting ? signal : null))
     await Promise.all(tellings)
+  }
+
+  #tellMany(response: ServerResponse, builds: readonly Build[]): void {
+    const { project, number } = builds[0] ?? {}
+    const many = `${builds.length} builds queued, from build ${number} to build ${builds.at(-1)?.number}`
+    response.write(`${many}: ${this.#deps.config.baseUrl}/projects/${project}\n`)
   }
 
   /** Tells a build to its end; without a signal only where to watch it. */

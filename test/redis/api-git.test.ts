@@ -1,4 +1,5 @@
 import { access, mkdir, mkdtempDisposable, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -38,6 +39,7 @@ async function workingCopy(branch = 'main') {
   await git(dir.path, 'commit', '-qm', 'One')
   return dir
 }
+const head = async (dir: string) => (await git(dir, 'rev-parse', 'HEAD')).stdout.toString().trim()
 const builds = async (project: string) => (await api.call('GET', `/api/v1/projects/${project}/builds`)).body.items
 
 /** Plays the worker: claims the next build of the project and reports what happens to it. */
@@ -210,13 +212,15 @@ test('a large push arrives whole', async () => {
   await using copy = await workingCopy()
   const bytes = crypto.getRandomValues(new Uint8Array(60_000))
   // More than http.postBuffer, so that git sends it in chunks without a length.
-  await writeFile(join(copy.path, 'big'), Buffer.concat(Array.from({ length: 50 }, (_, i) => bytes.map((b) => b ^ i))))
+  await writeFile(join(copy.path, 'big'), Buffer.concat(Array.from({ length: 170 }, (_, i) => bytes.map((b) => b ^ i))))
   await git(copy.path, 'add', '-A')
   await git(copy.path, 'commit', '-qm', 'Two')
   await git(copy.path, '-c', 'http.postBuffer=65536', 'push', '-o', 'nowait', url('check/big'), 'main')
   await using clone = await mkdtempDisposable(join(tmpdir(), 'slip-clone-'))
   await run('git', ['clone', '-q', url('check/big'), clone.path], { env })
-  expect(await readFile(join(clone.path, 'big'))).toEqual(await readFile(join(copy.path, 'big')))
+  const [arrived, sent] = await Promise.all([clone, copy].map(({ path }) => readFile(join(path, 'big'))))
+  expect(arrived?.length).toBe(10_200_000)
+  expect(sent && arrived?.equals(sent)).toBe(true)
 })
 
 test('only our own hooks run', async () => {
@@ -299,3 +303,103 @@ test('a running build is told to the end, then cancel and retry answer', async (
     body: { number: 2, trigger: 'retry', commit: build.commit, status: 'queued' },
   })
 })
+
+test('two hundred tags at once are as many builds, told in a few lines', async () => {
+  await using copy = await workingCopy()
+  await git(copy.path, 'push', '-o', 'nowait', url('check/many'), 'main')
+  const tags = Array.from({ length: 200 }, (_, index) => `v1.0.${index}`)
+  for (const tag of tags) await writeFile(join(copy.path, '.git', 'refs', 'tags', tag), await head(copy.path))
+  const startedAtMs = performance.now()
+  const { stderr } = await git(copy.path, 'push', url('check/many'), '--tags')
+  expect(performance.now() - startedAtMs).toBeLessThan(20_000)
+  const remote = stderr.split('\n').filter((line) => line.startsWith('remote:'))
+  expect(remote.length).toBeLessThan(20)
+  expect(stderr).toMatch(/remote: 200 builds queued, from build 2 to build 201: http\S+\/projects\/check\/many/)
+  const queued = (await api.store.builds.queued()).filter((build) => build.project === 'check/many')
+  expect(queued.flatMap((build) => (build.ref.startsWith('refs/tags/') ? build.tags : [])).sort()).toEqual(
+    tags.map((tag) => tag.slice(1)).sort(),
+  )
+})
+
+test('many refs that no rule wants are told in a few lines', async () => {
+  await using copy = await workingCopy()
+  await git(copy.path, 'push', '-o', 'nowait', url('check/side'), 'main')
+  const refs = Array.from({ length: 30 }, (_, index) => `main:refs/heads/side-${String(index).padStart(2, '0')}`)
+  const { stderr } = await git(copy.path, 'push', url('check/side'), ...refs)
+  expect(stderr).toMatch(/remote: refs\/heads\/side-00: no build \(.*side-00.*\)/)
+  expect(stderr).toMatch(/remote: and 2\d refs more: no build/)
+  expect(stderr.split('\n').filter((line) => line.startsWith('remote:')).length).toBeLessThan(15)
+  expect(await builds('check/side')).toHaveLength(1)
+})
+
+test('a push that the rules do not want says why, and ends', async () => {
+  await using copy = await workingCopy()
+  await git(copy.path, 'push', '-o', 'nowait', url('check/unwanted'), 'main')
+  await api.call('PATCH', '/api/v1/projects/check/unwanted', {
+    rules: [{ source: 'branch', pattern: 'release/*', tags: ['latest'] }],
+  })
+  await git(copy.path, 'commit', '-q', '--allow-empty', '-m', 'Two')
+  const { stderr } = await git(copy.path, 'push', url('check/unwanted'), 'main')
+  expect(stderr).toMatch(/remote: refs\/heads\/main: no build \(.*release\/\*.*\)/)
+  expect(await builds('check/unwanted')).toHaveLength(1)
+})
+
+test('a forced push builds what it brings; what it took away can still be built', async () => {
+  await using copy = await workingCopy()
+  await git(copy.path, 'push', '-o', 'nowait', url('check/force'), 'main')
+  const first = await head(copy.path)
+  await git(copy.path, 'commit', '-q', '--amend', '-m', 'Other')
+  await expect(git(copy.path, 'push', url('check/force'), 'main')).rejects.toThrow(
+    /tip of your current branch is behind/,
+  )
+  const { stderr } = await git(copy.path, 'push', '-o', 'nowait', '--force', url('check/force'), 'main')
+  expect(stderr).toMatch(/forced update/)
+  expect(stderr).toMatch(/remote: \[build 2\] queued/)
+  const [second, before] = await builds('check/force')
+  expect([second.commit, before.commit]).toEqual([await head(copy.path), first])
+  const retried = await api.call('POST', '/api/v1/projects/check/force/builds', { ref: first })
+  expect(retried).toMatchObject({ status: 201, body: { commit: first } })
+})
+
+test('pushes that break off leave nothing, and hold nobody up', async () => {
+  await using copy = await workingCopy()
+  await git(copy.path, 'push', '-o', 'nowait', url('check/broken-off'), 'main')
+  const sha = await head(copy.path)
+  const line = `${'0'.repeat(40)} ${sha} refs/heads/other\0report-status\n`
+  const command = `${(line.length + 4).toString(16).padStart(4, '0')}${line}0000PACK\0\0\0\u0002`
+  const breakOff = async () => {
+    const call = request({
+      host: '127.0.0.1',
+      port,
+      method: 'POST',
+      path: '/git/check/broken-off.git/git-receive-pack',
+      headers: { 'content-type': 'application/x-git-receive-pack-request', 'content-length': 1_000_000 },
+      auth: `check:${ADMIN_TOKEN}`,
+    })
+    call.on('error', () => {})
+    const gone = new Promise((resolve) => call.once('close', resolve))
+    call.write(command)
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    call.destroy()
+    await gone
+  }
+  for (let round = 0; round < 2; round++) await Promise.all(Array.from({ length: 6 }, breakOff))
+  const dir = join(api.dataDir, 'git/repos/check/broken-off.git')
+  await expect.poll(async () => (await readdir(join(dir, 'objects'))).join()).not.toMatch(/incoming|tmp/)
+  await expect.poll(() => backendsOf('check/broken-off'), { timeout: 10_000 }).toEqual([])
+  const { stderr } = await git(copy.path, 'push', '-o', 'nowait', url('check/broken-off'), 'main:refs/heads/next')
+  expect(stderr).toMatch(/refs\/heads\/next: no build/)
+  const { stdout } = await run('git', ['ls-remote', url('check/broken-off')], { env })
+  expect(stdout.toString()).not.toMatch(/refs\/heads\/other/)
+  expect(await builds('check/broken-off')).toHaveLength(1)
+})
+
+/** Git's programs that work on the repository. */
+async function backendsOf(project: string): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const found = pids.map(async (pid) => {
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
+    return environment.includes(`PATH_INFO=/${project}.git/`) && environment.includes(api.dataDir) ? [pid] : []
+  })
+  return (await Promise.all(found)).flat()
+}
