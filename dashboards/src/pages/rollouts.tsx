@@ -38,7 +38,7 @@ function RolloutCard({ rollout }: { rollout: Rollout }) {
       <h2>
         <Status of={rollout.status} /> {rollout.target.namespace}/{rollout.target.deployment}
       </h2>
-      <p>{rollout.message}</p>
+      <p className="message">{rollout.message}</p>
       <progress max={Math.max(1, desired)} value={Math.min(updated, available)} aria-label="Available new replicas" />
       <p className="muted">
         {updated} updated, {ready} ready, {available} available of {desired}
