@@ -33,6 +33,13 @@ export const BACKOFF: Backoff = {
   retryable: (error) => error instanceof RegistryError && error.isPassing,
 }
 
+/** A push ends a build, which would be lost: our own registry, or the API before it, may be started again meanwhile. */
+const PUSH_BACKOFF: Backoff = { ...BACKOFF, attempts: 7 }
+
+export function backoffOf({ direction }: Task): Backoff {
+  return direction === 'push' ? PUSH_BACKOFF : BACKOFF
+}
+
 /** Speaks to registries: authorises, follows redirects of reads, turns bad answers into errors. */
 export class RegistryConnection {
   readonly #options: ConnectionOptions
@@ -48,7 +55,7 @@ export class RegistryConnection {
 
   /** Tries again where that may help; only for requests that are the same each time. */
   requestAgain(request: RegistryRequest, signal: AbortSignal): Promise<HttpResponse> {
-    return retry(() => this.request(request, signal), BACKOFF, signal)
+    return retry(() => this.request(request, signal), backoffOf(request.task), signal)
   }
 
   /** One try. The caller reads the body to its end or destroys it. */

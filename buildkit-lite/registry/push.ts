@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import { Digest } from '#domain/digest'
 import type { ImageReference } from '#domain/image-reference'
 import { retry } from '#host/retry'
-import { BACKOFF, type RegistryConnection } from './connection.ts'
+import { backoffOf, type RegistryConnection } from './connection.ts'
 import type { HttpResponse } from './http.ts'
 import { describe, RegistryError, type Task } from './registry-error.ts'
 
@@ -45,7 +45,7 @@ export async function pushBlob(
   signal: AbortSignal,
 ): Promise<void> {
   if (await hasBlob(connection, task, signal)) return
-  await retry(() => upload(connection, { task, blob }, signal), BACKOFF, signal)
+  await retry(() => upload(connection, { task, blob }, signal), backoffOf(task), signal)
 }
 
 async function upload(
