@@ -75,6 +75,11 @@ describe('a part is killed in the middle of a build', () => {
     await started.printed(LINES)
     // The second time it is away for a second, which is longer than the build takes from here to the push.
     await kill('registry', 'SIGKILL')
+    const told = await until('/readyz to say so', 5000, async () => {
+      const { status, body } = await slipway.api<{ parts: Record<string, { reason: string }> }>('GET', '/readyz')
+      return status === 503 && body.parts['child registry']?.reason
+    })
+    expect(told).toBe('waiting 1 s to start again, 2 restarts, last: killed by SIGKILL')
     expect(await expectWhole(started)).toMatchObject({ attempt: 1 })
   })
 
