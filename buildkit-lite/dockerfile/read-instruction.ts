@@ -117,8 +117,8 @@ function readValue(keyword: 'WORKDIR' | 'USER' | 'STOPSIGNAL' | 'MAINTAINER', pa
 function readShell(parts: InstructionParts): Instruction {
   refuseFlags(parts.flags)
   const args = parseJsonStrings(parts.rest)
+  if (parts.rest === '' || args?.length === 0) throw new SyntaxFault('SHELL requires at least one argument')
   if (!args) throw new SyntaxFault('SHELL requires the arguments to be in JSON form')
-  if (args.length === 0) throw new SyntaxFault('SHELL requires at least one argument')
   return { kind: 'SHELL', args }
 }
 

@@ -69,12 +69,11 @@ function readFields(turn: Turn, options: readonly MountOption[]): Fields {
   const fields = new Map<string, string>()
   for (const { key: written, value } of options) {
     const key = ALIASES[written] ?? written
-    const shown = value === null ? written : `${written}=${value}`
-    if (!ALL_KEYS.includes(key)) {
-      throw new SyntaxFault(`unexpected key '${written}' in '${shown}'${suggest(written, ALL_KEYS)}`)
-    }
     if (value === null && !BOOLEAN.includes(key)) {
       throw new SyntaxFault(`invalid field '${written}' must be a key=value pair`)
+    }
+    if (!ALL_KEYS.includes(key)) {
+      throw new SyntaxFault(`unexpected key '${written}' in '${written}=${value}'${suggest(written, ALL_KEYS)}`)
     }
     const expanded = key === 'from' ? (value ?? '') : turn.expander.word(value ?? 'true')
     if (key === 'type' && !TYPES.includes(expanded.toLowerCase())) {

@@ -1,6 +1,16 @@
 import { writeFileSync } from 'node:fs'
+import { SlipwayError } from '#domain/errors'
 import type { CopyOperation, CopySource } from '../plan/plan.ts'
-import { type InnerPath, joinInner, nameOf, onDisk, resolveBeneath, statBeneath, toByteString } from './beneath.ts'
+import {
+  type InnerPath,
+  joinInner,
+  nameOf,
+  onDisk,
+  resolveBeneath,
+  statBeneath,
+  toByteString,
+  toText,
+} from './beneath.ts'
 import { changeMode } from './chmod.ts'
 import { copyContents, copyDirectory, copyLeaf, takeTime } from './copy-entry.ts'
 import { type CopyTask, makeDirectories, placeFor, setAttributes } from './copy-task.ts'
@@ -43,6 +53,9 @@ async function copySelected(
 
 /** A directory stands for its content. One that is there keeps its mode and owner, and takes the time. */
 async function copyInto(task: CopyTask, from: InnerPath, destination: string): Promise<void> {
+  const place = resolveBeneath(task.root, destination)
+  if (statBeneath(task.root, place)?.isDirectory() === false)
+    throw new SlipwayError('step-failed', `cannot copy to non-directory: ${toText(place)}`)
   const to = makeDirectories(task, destination)
   await copyContents(task, from, to)
   takeTime(task, from, to)

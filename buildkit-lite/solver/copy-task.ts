@@ -43,7 +43,7 @@ export function makeDirectories(task: Pick<CopyTask, 'root' | 'owner' | 'mode'>,
   for (let at = real; at !== '/'; at = at.slice(0, at.lastIndexOf('/')) || '/') {
     const stats = statBeneath(task.root, at)
     if (stats?.isDirectory()) break
-    if (stats) throw new SlipwayError('step-failed', `cannot copy to non-directory: ${toText(at)}`)
+    if (stats) throw new SlipwayError('step-failed', `mkdir ${toText(at)}: not a directory`)
     missing.unshift(at)
   }
   for (const directory of missing) {

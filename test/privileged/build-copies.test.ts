@@ -150,6 +150,11 @@ test.for<[string, CopyCase, string]>([
     'cannot copy to non-directory: /f',
   ],
   [
+    'a file beneath a file',
+    { from: { f: '1' }, to: { o: '' }, sources: ['f'], destination: '/o/f' },
+    'mkdir /o: not a directory',
+  ],
+  [
     'a file onto a nested directory',
     { from: { 'd/x': '1' }, to: { 'a/x': null }, sources: ['d'], destination: '/a' },
     'cannot replace to directory /a/x with file',

@@ -37,6 +37,8 @@ describe('mistakes that parsing finds, with their line', () => {
     ['FROM a\nARG =1', 2, 'ARG names can not be blank'],
     ['FROM a\nCMD ["a", 1]', 2, 'arrays must be comprised of strings only'],
     ['FROM a\nSHELL /bin/sh', 2, 'SHELL requires the arguments to be in JSON form'],
+    ['FROM a\nSHELL', 2, 'SHELL requires at least one argument'],
+    ['FROM a\nSHELL []', 2, 'SHELL requires at least one argument'],
     ['FROM a\nWORKDIR', 2, 'WORKDIR requires exactly one argument'],
     ['FROM a\nEXPOSE', 2, 'EXPOSE requires at least one argument'],
     ['FROM a\nVOLUME [""]', 2, 'VOLUME specified can not be an empty string'],

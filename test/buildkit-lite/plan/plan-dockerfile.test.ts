@@ -156,6 +156,7 @@ describe('mistakes that planning finds, with their line', () => {
     ['FROM base\nRUN --mount=type=tmpfs,target=/ x', 2, 'invalid mount target "/"'],
     ['FROM base\nRUN --mount=size=1,type=tmpfs,target=/t x', 2, "unexpected key 'size' for mount type 'bind'"],
     ['FROM base\nRUN --mount=type=cache,targt=/t x', 2, "unexpected key 'targt' in 'targt=/t' (did you mean target?)"],
+    ['FROM base\nRUN --mount=foo,target=/x x', 2, "invalid field 'foo' must be a key=value pair"],
     ['FROM base\nRUN --mount=target x', 2, "invalid field 'target' must be a key=value pair"],
     ['FROM base\nRUN --mount=from=$X,target=/t x', 2, "'from' doesn't support variable expansion"],
     ['FROM base\nRUN --mount=type=bind,target=/t,mode=0700 x', 2, 'mode not allowed for "bind" type mounts'],
