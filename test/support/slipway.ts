@@ -33,7 +33,7 @@ export interface RunningSlipway extends AsyncDisposable {
   repository(name: string, files: Record<string, string>): Promise<TestRepository>
   builds(project: string): Promise<Build[]>
   newest(project: string): Promise<Build>
-  /** Resolves once the build's live events hold the text. */
+  /** Resolves once a step has printed the text. */
   sees(build: Pick<Build, 'id'>, text: string): Promise<void>
   /** Waits for build `number` of the project to reach one of the states. */
   build(project: string, number: number, states?: readonly string[]): Promise<Build>
@@ -155,10 +155,15 @@ class Slipway implements RunningSlipway {
     const response = await fetch(`${this.baseUrl}/api/v1/builds/${id}/events`, {
       headers: { authorization: `Bearer ${this.token}` },
     })
-    let seen = ''
+    let rest = ''
     for await (const chunk of response.body ?? []) {
-      seen += Buffer.from(chunk).toString()
-      if (seen.includes(text)) return
+      const lines = (rest + Buffer.from(chunk).toString()).split('\n')
+      rest = lines.pop() ?? ''
+      // Titles of steps hold what their commands would print, so only lines of log count.
+      for (const line of lines.filter((one) => one.startsWith('data: '))) {
+        const event = JSON.parse(line.slice('data: '.length)) as { kind?: string; text?: string }
+        if (event.kind === 'log' && event.text?.includes(text)) return
+      }
     }
     throw new Error(`build ${id} ended without ${text}`)
   }
