@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, realpath, rm } from 'node:fs/promises'
+import { readFile, realpath } from 'node:fs/promises'
 import { basename, isAbsolute, join, relative, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
@@ -8,13 +8,16 @@ import {
   build,
   hostPlatform,
   missingDockerfile,
+  openScratch,
   parsePlatform,
 } from '#buildkit-lite'
 import { messageOf, SlipwayError, SourceError } from '#domain/errors'
+import { makeDataDir } from '#host/data-dir'
+import { openSys } from '#host/sys'
 import { addBuildFlags, type BuildFlags, readContexts, readHosts, readPairs, readSecrets } from './build-flags.ts'
 import { readNames, readOutputs, sendOutput, writeReports } from './build-outputs.ts'
 import type { CommandContext } from './command-context.ts'
-import { openEngine } from './engine.ts'
+import { builderDir, openEngine } from './engine.ts'
 import { EXIT, UsageError } from './exit-codes.ts'
 import { isRemote, openContext } from './open-context.ts'
 import { type Progress, SILENT } from './progress.ts'
@@ -43,7 +46,7 @@ async function runBuild(context: CommandContext, place: string, flags: BuildFlag
   await using stack = new AsyncDisposableStack()
   const progress = createProgress(flags)
   try {
-    const request = await readRequest(place, flags, stack, signal)
+    const request = await readRequest({ place, flags, dataDir: config.dataDir }, stack, signal)
     await using engine = await openEngine(config, context.createLog('error'))
     const image = await build(request, { ...engine.tools, report: (event) => progress.show(event) }, signal)
     for (const output of outputs) await sendOutput(output, image, { engine, progress, names }, signal)
@@ -69,15 +72,12 @@ function createProgress({ quiet, progress: form }: BuildFlags): Progress {
 
 /** What was asked for, read from the flags; what is opened for it is closed with `stack`. */
 async function readRequest(
-  place: string,
-  flags: BuildFlags,
+  { place, flags, dataDir }: { place: string; flags: BuildFlags; dataDir: string },
   stack: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<BuildRequest> {
   const dockerfile = await findDockerfile(place, flags.file)
-  const workDir = stack.adopt(await mkdtemp('/var/tmp/slipway-context-'), (path) =>
-    rm(path, { recursive: true, force: true }),
-  )
+  const workDir = isRemote(place) ? await openWorkDir(dataDir, stack) : ''
   const inside = 'path' in dockerfile ? { dockerfile: dockerfile.path } : {}
   return {
     context: stack.use(await openContext(place, { workDir, ...inside }, signal)),
@@ -95,6 +95,12 @@ async function readRequest(
     cacheScope: CACHE_SCOPE,
     subject: await subjectOf(place, flags.file),
   }
+}
+
+/** Where a context that is fetched lies; what a killed build left there goes with the next build. */
+async function openWorkDir(dataDir: string, stack: AsyncDisposableStack): Promise<string> {
+  await makeDataDir(dataDir)
+  return stack.use(await openScratch(openSys(), builderDir(dataDir))).dir
 }
 
 /** The same Dockerfile of the same directory, or of any commit of the same repository. */

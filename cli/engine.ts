@@ -18,7 +18,7 @@ export interface Engine extends AsyncDisposable {
 export async function openEngine(config: Config, log: Logger): Promise<Engine> {
   checkRights()
   await makeDataDir(config.dataDir)
-  const stateDir = join(config.dataDir, 'builder')
+  const stateDir = builderDir(config.dataDir)
   await mkdir(stateDir, { recursive: true, mode: 0o700 })
   const registry = await openRegistry(config, homedir())
   await using stack = new AsyncDisposableStack()
@@ -47,4 +47,9 @@ function checkRights(): void {
   if (process.getuid?.() === 0) return
   const message = 'Builds need root for mounts, cgroups and containers: run this as root or with sudo'
   throw new SlipwayError('forbidden', message)
+}
+
+/** What the builder of the command line keeps between builds. */
+export function builderDir(dataDir: string): string {
+  return join(dataDir, 'builder')
 }

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtempDisposable, open, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { exited, run, spawn } from '#host/exec'
@@ -53,7 +53,12 @@ test('a RUN without network reaches nothing', async () => {
 
 test('what a killed build was doing is gone after the next one', async () => {
   const context = await makeContext('killed', 'RUN echo started; busybox sleep 98765\n')
-  const child = spawn(slipway, ['build', '--progress=plain', context], { env: env() })
+  const archive = join(work.path, 'context.tar')
+  await run('tar', ['-C', context, '-cf', archive, '.'])
+  await using input = await open(archive)
+  // A context that is fetched has files of its own.
+  const options = { env: env(), stdio: [input.fd, 'pipe', 'pipe'] as [number, 'pipe', 'pipe'] }
+  const child = spawn(slipway, ['build', '--progress=plain', '-'], options)
   let output = ''
   child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()))
   await until('the step to run', 30_000, async () => output.includes('started\n'))
@@ -64,5 +69,6 @@ test('what a killed build was doing is gone after the next one', async () => {
   const next = await makeContext('next', 'RUN echo fine\n')
   expect(await build(next)).toContain('fine')
   expect(hostTraces(dataDir, owner)).toEqual(noTraces)
+  expect(await readdir(join(dataDir, 'builder/steps'))).toEqual([])
   expect((await run('sh', ['-c', 'pgrep -f "[s]leep 98765" || true'])).stdout.toString()).toBe('')
 })

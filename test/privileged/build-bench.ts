@@ -23,7 +23,7 @@ import { openSandbox } from '#sandbox'
 import { startDockerRegistry } from '../support/docker-registry.ts'
 import { makeDataDir, never, writeBusybox } from './busybox.ts'
 
-export interface Built {
+interface Built {
   image: BuiltImage
   /** Titles of the steps that really ran. */
   ran: string[]
