@@ -23,7 +23,7 @@ export interface Cluster {
   watch(namespace: string, name: string, onChange: () => void): Disposable
 }
 
-export interface LogOf {
+interface LogOf {
   namespace: string
   pod: string
   container: string

@@ -310,7 +310,10 @@ test('health, readiness, metrics and OpenAPI answer', async () => {
         registry: { ready: false, reason: expect.stringMatching(/registry\.sock/) },
         workers: { ready: false, reason: expect.stringMatching(/no worker/) },
         cluster: { ready: false },
-        'child worker': { ready: false, reason: expect.stringMatching(/waiting 1 s to start again, 2 restarts, last: code 1/) },
+        'child worker': {
+          ready: false,
+          reason: expect.stringMatching(/waiting 1 s to start again, 2 restarts, last: code 1/),
+        },
       },
     },
   })
