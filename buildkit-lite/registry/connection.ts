@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { z } from 'zod'
 import { type Backoff, retry } from '#host/retry'
 import { type Authorization, authorize, parseChallenge } from './challenge.ts'
@@ -66,6 +67,8 @@ export class RegistryConnection {
     if (url.origin !== endpoint.origin && !mayLead(endpoint, url)) throw refusedLead(task, url)
     let response = await this.#send(request, { endpoint, url }, signal)
     if (response.status === 401 && request.body === undefined) {
+      // Unread, it would keep its connection, of which the token service may need one.
+      response = await readAhead(response)
       if (await this.#answerChallenge(request, response, signal)) {
         response = await this.#send(request, { endpoint, url }, signal)
       }
@@ -111,7 +114,6 @@ export class RegistryConnection {
     const details = { endpoint, challenge, scopes, credentials, task }
     const authorization = await authorize(this.#options.send, details, signal)
     if (!authorization) return false
-    response.body.destroy()
     this.#authorizations.set(keyOf(request), authorization)
     return true
   }
@@ -122,6 +124,12 @@ export class RegistryConnection {
     const body = await readBody(response, MAX_ERROR_BYTES).catch(() => null)
     return errorOfStatus(request.task, response.status, whatItSaid(body))
   }
+}
+
+/** The same answer with what it says in memory, and its connection free for another request. */
+async function readAhead(response: HttpResponse): Promise<HttpResponse> {
+  const body = await readBody(response, MAX_ERROR_BYTES)
+  return { ...response, body: Readable.from(body ? [body] : []) }
 }
 
 function keyOf({ task, scopes }: RegistryRequest): string {
