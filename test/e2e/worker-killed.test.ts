@@ -30,15 +30,17 @@ test('kill -9 of the worker in the middle of a RUN: the next worker finishes the
   expect(await countHost(slipway.dataDir)).toEqual(idle)
 })
 
-test('kill -9 of everything: the next start reaps what is left and finishes the build', async () => {
+test('kill -9 of everything in the middle of a RUN: the next start reaps what is left and finishes the build', async () => {
   const before = await countHost('/slipway-e2e-')
-  await using first = await startSlipway()
-  const repository = await first.repository('check/slow', { Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' })
-  await repository.push()
-  await first.build('check/slow', 1, ['succeeded'])
+  await using first = await startSlipway({ demo: true })
+  await until('the demo to be live', 120_000, async () => first.output().includes('Running app'))
+  const repository = await first.repository('check/slow', { Dockerfile: 'FROM busybox\nRUN echo begun; sleep 4\n' })
+  await repository.push('-o', 'nowait')
+  const running = await first.newest('check/slow')
+  await first.sees(running, 'begun')
   await first.kill()
   await using second = await startSlipway({ dataDir: first.dataDir, port: first.port })
-  expect((await second.newest('check/slow')).status).toBe('succeeded')
+  expect(await second.build('check/slow', 1)).toMatchObject({ id: running.id, status: 'succeeded', attempt: 2 })
   const { code } = await second.stop()
   expect(code).toBe(0)
   expect(await countHost('/slipway-e2e-')).toEqual(before)
