@@ -20,15 +20,83 @@ export interface BuildRequest {
   labels: Readonly<Record<string, string>>
   platform: Platform
   useCache: boolean
+  /** Stages whose steps run again although they are cached; lower case. */
+  noCacheStages: readonly string[]
   /** Resolve tags of base images again. */
   pull: boolean
   network: 'default' | 'none' | 'host'
   extraHosts: readonly { name: string; address: string }[]
   secrets: Readonly<Record<string, Buffer>>
+  run: RunSettings
+  image: ImageSettings
   /** Shares and separates caches: builds of one scope may use each other's steps. */
   cacheScope: string
   /** What is built: builds of one subject tell which of their steps changed since the last one. */
   subject: string
+}
+
+/** What a Dockerfile may only do where the operator allows it. */
+export type Entitlement = 'network.host' | 'security.insecure' | 'device'
+
+/** What every RUN gets besides what its instruction says. */
+export interface RunSettings {
+  entitlements: readonly Entitlement[]
+  /** Of /dev/shm; null is 64 MiB. */
+  shmSizeBytes: number | null
+  /** In the form `nofile` (no `RLIMIT_` in front); -1 is unlimited. */
+  ulimits: readonly { name: string; soft: number; hard: number }[]
+  /** Bounds of each step's control group; no part of a cache key. Null keeps the builder's own. */
+  resources: {
+    memoryBytes: number | null
+    /** Memory and swap together; -1 is unlimited. */
+    memorySwapBytes: number | null
+    cpuShares: number | null
+    cpuPeriodUs: number | null
+    cpuQuotaUs: number | null
+    cpusetCpus: string | null
+    cpusetMems: string | null
+  }
+  /** Sockets of agents for `--mount=type=ssh`, by id. */
+  sshAgents: Readonly<Record<string, string>>
+}
+
+/** How the image is written. */
+export interface ImageSettings {
+  annotations: readonly { place: AnnotationPlace; platform: Platform | null; name: string; value: string }[]
+  compression: { kind: 'gzip' | 'zstd' | 'none'; level: number | null; force: boolean }
+  /** False writes Docker's own media types. */
+  ociMediaTypes: boolean
+  /** Clamps times of files in new layers to SOURCE_DATE_EPOCH. */
+  rewriteTimestamp: boolean
+  provenance: { mode: 'min' | 'max'; version: 'v0.2' | 'v1'; builderId: string; reproducible: boolean } | null
+  sbom: boolean
+}
+
+export type AnnotationPlace = 'manifest' | 'index' | 'manifest-descriptor' | 'index-descriptor'
+
+export const DEFAULT_RUN_SETTINGS: RunSettings = {
+  entitlements: [],
+  shmSizeBytes: null,
+  ulimits: [],
+  resources: {
+    memoryBytes: null,
+    memorySwapBytes: null,
+    cpuShares: null,
+    cpuPeriodUs: null,
+    cpuQuotaUs: null,
+    cpusetCpus: null,
+    cpusetMems: null,
+  },
+  sshAgents: {},
+}
+
+export const DEFAULT_IMAGE_SETTINGS: ImageSettings = {
+  annotations: [],
+  compression: { kind: 'gzip', level: null, force: false },
+  ociMediaTypes: true,
+  rewriteTimestamp: false,
+  provenance: null,
+  sbom: false,
 }
 
 export type NamedContext =

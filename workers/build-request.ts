@@ -1,6 +1,8 @@
 import { posix } from 'node:path'
 import {
   type BuildRequest,
+  DEFAULT_IMAGE_SETTINGS,
+  DEFAULT_RUN_SETTINGS,
   dockerfileNames,
   hostPlatform,
   MAX_DOCKERFILE_BYTES,
@@ -31,10 +33,13 @@ export async function buildRequest(
     labels: {},
     platform: hostPlatform(),
     useCache: build.useCache,
+    noCacheStages: [],
     pull: false,
     network: 'default',
     extraHosts: [],
     secrets: {},
+    run: DEFAULT_RUN_SETTINGS,
+    image: DEFAULT_IMAGE_SETTINGS,
     cacheScope: build.project,
     subject: `${outside} in /${directory}`,
     [Symbol.asyncDispose]: () => context[Symbol.asyncDispose](),

@@ -28,6 +28,7 @@ export interface RunInstruction {
   heredocs: readonly Heredoc[]
   mounts: readonly (readonly MountOption[])[]
   network: 'default' | 'none' | 'host' | null
+  security: 'sandbox' | 'insecure' | null
 }
 
 /** COPY and ADD. Values are not expanded yet. */

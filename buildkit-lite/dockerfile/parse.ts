@@ -13,7 +13,8 @@ export interface ParsedDockerfile {
   /** ARG instructions before the first FROM. */
   globalArgs: readonly (PlacedInstruction & { instruction: ArgInstruction })[]
   stages: readonly ParsedStage[]
-  warnings: readonly { message: string; line: number }[]
+  /** Blank lines inside continued instructions. */
+  emptyContinuations: readonly number[]
 }
 
 export interface ParsedStage {
@@ -31,8 +32,7 @@ export function parseDockerfile(text: string, name: string): ParsedDockerfile {
   const { directives, lines, emptyContinuations } = readLines(source)
   if (lines.length === 0) throw new DockerfileError('file with no instructions', source, { first: 1, last: 1 })
   const placed = lines.map((line) => placeInstruction(line, directives.escape, source))
-  const warnings = emptyContinuations.map((line) => ({ message: 'Empty continuation line', line }))
-  return { source, directives, ...groupStages(placed, source), warnings }
+  return { source, directives, ...groupStages(placed, source), emptyContinuations }
 }
 
 /** Reads the text of an ONBUILD trigger as one instruction that stands at `lines`. */

@@ -7,18 +7,19 @@ import { type InstructionParts, readCommandLine } from './instruction-parts.ts'
 export function readRun(parts: InstructionParts): RunInstruction {
   const flags = new Flags(parts.flags, { mount: 'list', network: 'text', security: 'text' })
   const security = flags.text('security')
-  if (security !== null && security !== 'sandbox') throw new SyntaxFault(refuseSecurity(security))
   return {
     kind: 'RUN',
     command: readCommandLine(parts.rest),
     heredocs: parts.heredocs,
     mounts: flags.list('mount').map(readMountOptions),
     network: readNetwork(flags.text('network')),
+    security: readSecurity(flags.text('security')),
   }
 }
 
-function refuseSecurity(mode: string): string {
-  return mode === 'insecure' ? 'security.insecure is not allowed' : `security "${mode}" is not valid`
+function readSecurity(mode: string | null): RunInstruction['security'] {
+  if (mode === null || mode === 'sandbox' || mode === 'insecure') return mode
+  throw new SyntaxFault(`security "${mode}" is not valid`)
 }
 
 function readNetwork(mode: string | null): RunInstruction['network'] {

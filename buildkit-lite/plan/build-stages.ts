@@ -125,7 +125,7 @@ class StepCollector {
         link: false,
         parents: false,
         exclude: [],
-        unpack: false,
+        unpack: 'never',
       },
     })
   }

@@ -3,7 +3,7 @@ import { SyntaxFault } from '../dockerfile/errors.ts'
 import { expand } from '../dockerfile/expand.ts'
 import { heredocBody } from '../dockerfile/heredoc.ts'
 import type { CopyInstruction } from '../dockerfile/instruction.ts'
-import type { CopyOrigin, CopySource } from './plan.ts'
+import type { CopyOperation, CopyOrigin, CopySource } from './plan.ts'
 import type { Turn } from './stage-builder.ts'
 import { addHistory } from './stage-state.ts'
 
@@ -34,15 +34,34 @@ export function planCopy(turn: Turn, instruction: CopyInstruction): void {
     link: instruction.link && !chmod,
     parents: instruction.parents,
     exclude: instruction.exclude,
-    unpack: kind === 'ADD' && (instruction.unpack ?? true),
+    unpack: unpackingOf(instruction),
   })
   const flags = [
     instruction.parents ? '--parents' : '',
     chown ? `--chown=${chown}` : '',
     chmod ? `--chmod=${chmod}` : '',
   ].filter((flag) => flag !== '')
-  const names = sources.map((source) => (source.kind === 'path' ? source.path : `<<${source.name}`))
+  const names = sources.map(nameOf)
   addHistory(state, `${[kind, ...flags, ...names, destination].join(' ')} # buildkit`, step)
+}
+
+function unpackingOf({ kind, unpack }: CopyInstruction): CopyOperation['unpack'] {
+  if (kind === 'COPY' || unpack === false) return 'never'
+  return unpack === true ? 'always' : 'local'
+}
+
+function nameOf(source: CopySource): string {
+  switch (source.kind) {
+    case 'path':
+      return source.path
+    case 'inline':
+      return `<<${source.name}`
+    case 'http':
+    case 'git':
+      return source.url
+    default:
+      return source satisfies never
+  }
 }
 
 function originOf(turn: Turn, instruction: CopyInstruction): CopyOrigin {

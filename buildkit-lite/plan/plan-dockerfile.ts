@@ -18,7 +18,7 @@ export async function planDockerfile(input: PlanInput, signal: AbortSignal): Pro
   const { steps, states } = buildStages(input, globals, { graph, target, images })
   const state = states.get(target)
   if (!state) throw new SlipwayError('internal', `Stage ${target.label} was not planned`)
-  return { steps, target: finish(state, input.labels), warnings: input.dockerfile.warnings }
+  return { steps, target: finish(state, input.labels), warnings: [] }
 }
 
 /** Labels of the request come last and have no history. */

@@ -20,10 +20,20 @@ export function planRun(turn: Turn, instruction: RunInstruction): void {
     workingDir: state.config.WorkingDir || '/',
     user: state.config.User ?? '',
     network: instruction.network ?? context.network,
+    security: readSecurity(instruction),
+    hostname: HOSTNAME,
     mounts: planMounts(turn, instruction),
     scripts,
   })
   addHistory(state, `RUN ${[...argsPrefix(state), ...args].join(' ')} # buildkit`, step)
+}
+
+/** What `hostname` prints in other builders, too. */
+const HOSTNAME = 'buildkitsandbox'
+
+function readSecurity({ security }: RunInstruction): 'sandbox' {
+  if (security === 'insecure') throw new SyntaxFault('security.insecure is not allowed')
+  return 'sandbox'
 }
 
 interface Command {

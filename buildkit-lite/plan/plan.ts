@@ -12,10 +12,21 @@ export interface Plan {
   warnings: readonly PlanWarning[]
 }
 
-interface PlanWarning {
+/** A rule of the linter that the Dockerfile breaks, ready to be shown. */
+export interface PlanWarning {
+  /** `StageNameCasing`, one of the rules' names that users know from BuildKit. */
+  rule: string
+  /** What is wrong at this place. */
   message: string
-  /** Line in the Dockerfile, from 1. */
+  /** What the rule asks for. */
+  description: string
+  /** Where the rule is explained; empty for none. */
+  url: string
+  file: string
+  /** First and last line in the Dockerfile, from 1. */
   line: number
+  lastLine: number
+  excerpt: string
 }
 
 /** Index of a step in `Plan.steps`; null is the empty file system of `FROM scratch`. */
@@ -67,6 +78,8 @@ export interface RunOperation {
   /** USER as written; empty is root. */
   user: string
   network: 'default' | 'none' | 'host'
+  security: 'sandbox' | 'insecure'
+  hostname: string
   mounts: readonly RunMount[]
   /** Scripts that start with `#!`: put at `/dev/pipes/NAME` and executed. */
   scripts: readonly { name: string; content: string }[]
@@ -88,6 +101,7 @@ export type RunMount =
       source?: string
     }
   | { kind: 'tmpfs'; target: string; sizeBytes: number | null }
+  | { kind: 'ssh'; id: string; target: string; required: boolean; mode: number; uid: number; gid: number }
   | {
       kind: 'secret'
       id: string
@@ -117,11 +131,25 @@ export interface CopyOperation {
   link: boolean
   parents: boolean
   exclude: readonly string[]
-  /** ADD unpacks local archives; COPY never does. */
-  unpack: boolean
+  /** ADD unpacks `local` archives, or those of URLs, too; COPY never does. */
+  unpack: 'never' | 'local' | 'always'
 }
 
-export type CopySource = { kind: 'path'; path: string } | { kind: 'inline'; name: string; content: string }
+export type CopySource =
+  | { kind: 'path'; path: string }
+  | { kind: 'inline'; name: string; content: string }
+  /** Downloaded when the step is keyed; `checksum` is `sha256:…`. */
+  | { kind: 'http'; url: string; checksum: string | null }
+  /** `checksum` is a whole or abbreviated commit. */
+  | {
+      kind: 'git'
+      url: string
+      ref: string | null
+      subdirectory: string
+      keepGitDir: boolean
+      submodules: boolean
+      checksum: string | null
+    }
 
 /** WORKDIR makes its directory: what is missing belongs to `user`. */
 export interface WorkdirOperation {

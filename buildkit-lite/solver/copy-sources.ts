@@ -26,7 +26,7 @@ export async function copySources(task: CopyTask, operation: CopyOperation, sign
   for (const source of operation.sources) {
     await task.pause()
     if (source.kind === 'inline') writeInline(task, source, destination)
-    else {
+    else if (source.kind === 'path') {
       const { parents } = operation
       const matches = selectSource(task.tree, toByteString(source.path), { parents, exclusion: task.exclusion })
       if (parents) makeDirectories(task, destination)
@@ -44,7 +44,7 @@ async function copySelected(
   const destination = toByteString(operation.destination)
   if (operation.parents) return await copyWithParents(task, selected, destination)
   if (selected.entry.kind === 'directory') return await copyInto(task, selected.path, destination)
-  if (operation.unpack && selected.entry.kind === 'file') {
+  if (operation.unpack !== 'never' && selected.entry.kind === 'file') {
     const archive = await openArchive(onDisk(task.sourceRoot, selected.path))
     if (archive) return await unpackArchive(task, archive, makeDirectories(taskForArchive(task), destination), signal)
   }

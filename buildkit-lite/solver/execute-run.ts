@@ -6,7 +6,7 @@ import { readAccounts, resolveRunUser } from './accounts.ts'
 import { cleanPath, resolveBeneath, toByteString, toText } from './beneath.ts'
 import { makeDirectories } from './copy-task.ts'
 import { makeMountPoints } from './mount-points.ts'
-import { STEP_HOSTNAME, stepEnvironment } from './run-environment.ts'
+import { stepEnvironment } from './run-environment.ts'
 import { prepareMounts, type RunMounts } from './run-mounts.ts'
 import type { StepScope } from './step-scope.ts'
 
@@ -39,7 +39,7 @@ export async function executeRun(
     env: stepEnvironment(run.env, mounts.secretEnv, user.home),
     workingDir: toText(workingDir),
     user,
-    hostname: STEP_HOSTNAME,
+    hostname: run.hostname,
     network: network.mode,
     mounts: resolveTargets(root, mounts),
     limits: limitsOf(scope),

@@ -1,8 +1,5 @@
 const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-/** Names of hosts and shells that a step may rely on. */
-export const STEP_HOSTNAME = 'slipway'
-
 /** A step's environment: what was planned, secrets, and HOME and PATH where nothing set them. */
 export function stepEnvironment(planned: readonly string[], secrets: readonly string[], home: string): string[] {
   const has = (name: string): boolean => planned.some((variable) => variable.startsWith(`${name}=`))

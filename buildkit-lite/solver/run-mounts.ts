@@ -70,6 +70,8 @@ async function prepareMount(
       const { target, sizeBytes } = mount
       return { mount: { kind: 'tmpfs', target, sizeBytes, mode: TMPFS_MODE }, pointKind: 'directory' }
     }
+    case 'ssh':
+      throw new SlipwayError('step-failed', `no SSH key "${mount.id}" forwarded from the client`)
     case 'secret':
       return await mountSecret(scope, stack, mount)
     default:

@@ -61,7 +61,15 @@ function operationComponents(operation: Operation, context: KeyContext): KeyComp
 function runComponents(run: RunOperation, context: KeyContext): KeyComponent[] {
   const proxies = new Set(run.proxyEnv)
   const env = run.env.filter((variable) => !proxies.has(variable.slice(0, variable.indexOf('='))))
-  const settings = [run.workingDir, run.user, run.network, context.platform, context.hostNames]
+  const settings = [
+    run.workingDir,
+    run.user,
+    run.network,
+    run.security,
+    run.hostname,
+    context.platform,
+    context.hostNames,
+  ]
   return [
     { name: 'RUN command', digest: digestOf([run.args, run.scripts]) },
     { name: 'environment', digest: digestOf(env) },
@@ -79,6 +87,8 @@ function mountDefinition(mount: RunMount): unknown {
       return [mount.kind, mount.id, mount.target, mount.readonly, mount.mode, mount.uid, mount.gid]
     case 'tmpfs':
       return [mount.kind, mount.target, mount.sizeBytes]
+    case 'ssh':
+      return [mount.kind, mount.id, mount.target, mount.mode, mount.uid, mount.gid]
     case 'secret':
       return [mount.kind, mount.id, mount.target, mount.env, mount.mode, mount.uid, mount.gid]
     default:

@@ -17,7 +17,18 @@ const plan: Plan = {
     config: { architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [] } },
     history: [],
   },
-  warnings: [{ message: 'odd', line: 3 }],
+  warnings: [
+    {
+      rule: 'NoEmptyContinuation',
+      message: 'Empty continuation line',
+      description: 'Empty continuation lines will become errors in a future release',
+      url: '',
+      file: 'Dockerfile',
+      line: 3,
+      lastLine: 3,
+      excerpt: '',
+    },
+  ],
 }
 const events: SolveEvent[] = [
   { kind: 'planned', plan },

@@ -21,6 +21,8 @@ function runStep(command: string, input: number | null, more: Partial<RunOperati
     workingDir: '/',
     user: '',
     network: 'none',
+    security: 'sandbox',
+    hostname: 'step',
     mounts: [],
     scripts: [],
     ...more,

@@ -18,6 +18,8 @@ const run: RunOperation = {
   workingDir: '/app',
   user: '',
   network: 'default',
+  security: 'sandbox',
+  hostname: 'step',
   mounts: [{ kind: 'cache', id: 'npm', target: '/c', sharing: 'shared', readonly: false, mode: 0o755, uid: 0, gid: 0 }],
   scripts: [],
 }
@@ -68,7 +70,7 @@ const copy: CopyOperation = {
   link: false,
   parents: false,
   exclude: [],
-  unpack: false,
+  unpack: 'never',
 }
 const copyKey = (change: Partial<CopyOperation>) => stepKey({ ...copy, ...change }, parent, context).key
 
