@@ -16,7 +16,7 @@ import {
 import { messageOf, SlipwayError, SourceError } from '#domain/errors'
 import { makeDataDir } from '#host/data-dir'
 import { openSys } from '#host/sys'
-import { addBuildFlags, type BuildFlags, readContexts, readHosts, readPairs, readSecrets } from './build-flags.ts'
+import { addBuildFlags, type BuildFlags, readHosts, readPairs, readSecrets } from './build-flags.ts'
 import { readNames, readOutputs, sendOutput, writeReports } from './build-outputs.ts'
 import type { CommandContext } from './command-context.ts'
 import { builderDir, openEngine } from './engine.ts'
@@ -25,6 +25,7 @@ import { isRemote, openContext } from './open-context.ts'
 import { type Progress, SILENT } from './progress.ts'
 import { createPlainProgress } from './progress-plain.ts'
 import { createRawProgress } from './progress-rawjson.ts'
+import { readContexts } from './read-contexts.ts'
 
 /** The caches of what is built from the command line, apart from those of projects. */
 const CACHE_SCOPE = 'local'

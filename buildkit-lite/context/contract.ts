@@ -13,6 +13,11 @@ export interface ContextEntry {
 
 /** Files to build from: a directory, or a tree of a bare git repository that is checked out only when files are needed. */
 export interface BuildContext extends AsyncDisposable {
+  /**
+   * When the sources were made, in Unix seconds: a commit's time, the newest entry of an archive. Null or missing where
+   * nothing says it, as of a directory.
+   */
+  timestamp?: number | null
   /** Everything that `.dockerignore` lets through, sorted by path. Computed once. */
   entries(signal: AbortSignal): Promise<readonly ContextEntry[]>
   /** A file by its path, ignoring `.dockerignore` (for the Dockerfile and the ignore file); null where there is none. */

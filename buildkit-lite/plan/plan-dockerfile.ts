@@ -4,6 +4,7 @@ import type { Plan, PlannedImage } from './plan.ts'
 import type { PlanInput } from './plan-input.ts'
 import { expandGlobals, readGraph } from './read-stages.ts'
 import { resolveImages } from './resolve-images.ts'
+import { readSourceDate } from './source-date.ts'
 import type { StageState } from './stage-state.ts'
 
 /** Plans what the target needs: resolves the images behind its stages, then carries out every instruction on paper. */
@@ -18,7 +19,7 @@ export async function planDockerfile(input: PlanInput, signal: AbortSignal): Pro
   const { steps, states } = buildStages(input, globals, { graph, target, images })
   const state = states.get(target)
   if (!state) throw new SlipwayError('internal', `Stage ${target.label} was not planned`)
-  return { steps, target: finish(state, input.labels), warnings: [] }
+  return { steps, target: finish(state, input.labels), warnings: [], sourceDateEpoch: readSourceDate(input.buildArgs) }
 }
 
 /** Labels of the request come last and have no history. */

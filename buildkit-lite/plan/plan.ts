@@ -10,6 +10,8 @@ export interface Plan {
   steps: readonly PlanStep[]
   target: PlannedImage
   warnings: readonly PlanWarning[]
+  /** SOURCE_DATE_EPOCH in Unix seconds: the time that images and what is made for them shall have. Null for the real one. */
+  sourceDateEpoch: number | null
 }
 
 /** A rule of the linter that the Dockerfile breaks, ready to be shown. */
@@ -157,6 +159,8 @@ export interface WorkdirOperation {
   input: FileSystem
   path: string
   user: string
+  /** Unix seconds: the time of the directories it makes. Missing for the real one. */
+  timestamp?: number
 }
 
 /** An image as its registry described it: enough to plan on, and to compose a manifest from. */

@@ -2,9 +2,10 @@ import { mkdtempDisposable, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { readContexts, readHosts, readPairs, readSecrets } from '../../cli/build-flags.ts'
+import { readHosts, readPairs, readSecrets } from '../../cli/build-flags.ts'
 import { readNames, readOutputs } from '../../cli/build-outputs.ts'
 import { UsageError } from '../../cli/exit-codes.ts'
+import { readContexts } from '../../cli/read-contexts.ts'
 
 test('pairs keep what is behind the first =, and a build-arg alone takes the environment’s value', () => {
   expect(readPairs('--build-arg', ['A=b=c', 'B=', 'SURELY_NOT_SET'])).toEqual({ A: 'b=c', B: '' })

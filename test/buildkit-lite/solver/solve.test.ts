@@ -38,6 +38,7 @@ const planOf = (...steps: PlanStep[]): Plan => ({
     history: [],
   },
   warnings: [],
+  sourceDateEpoch: null,
 })
 
 interface Bench extends AsyncDisposable {
