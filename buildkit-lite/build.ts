@@ -7,6 +7,7 @@ import type { Plan, Platform } from './plan/plan.ts'
 import { planDockerfile } from './plan/plan-dockerfile.ts'
 import { readDockerfile } from './read-dockerfile.ts'
 import { EMPTY_CHAIN } from './solver/chain.ts'
+import { checkEntitlements } from './solver/entitlements.ts'
 import { repositoryOf } from './solver/image-blobs.ts'
 import { openLayer } from './solver/layer-files.ts'
 import { createImageResolver, planContexts } from './solver/resolve-image.ts'
@@ -24,6 +25,7 @@ export async function build(request: BuildRequest, tools: BuildTools, signal: Ab
     const dockerfile = await readDockerfile(request, signal)
     const plan = await makePlan(request, dockerfile, tools, signal)
     await tools.report({ kind: 'planned', plan })
+    checkEntitlements(plan, request, dockerfile.source)
     const solved = await solve(plan, { request, source: dockerfile.source }, tools, signal)
     return compose(plan, solved, tools)
   } catch (error) {

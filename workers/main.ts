@@ -91,6 +91,7 @@ async function openDeps(config: Config, store: Store, sandbox: Sandbox): Promise
       sharedWork: createSharedWork(),
       limits: { stepMemoryBytes: config.stepMemoryBytes, stepPids: config.stepPids, stepCpus: null },
     },
+    entitlements: config.entitlements,
     buildTimeoutMs: config.buildTimeoutMs,
     now: Date.now,
     log,

@@ -23,6 +23,8 @@ export interface BuildDeps {
   /** A client that shows `token` to our own registry. */
   openRegistry: (token: string) => Registry
   tools: Omit<BuildTools, 'registry' | 'report' | 'now'>
+  /** What Dockerfiles may do beyond their sandbox. */
+  entitlements: BuildRequest['run']['entitlements']
   buildTimeoutMs: number
   now: () => number
   log: Logger
@@ -108,7 +110,8 @@ async function solve(
 ): Promise<BuiltImage> {
   await using request = await buildRequest(claim.build, repositoryDir, deps.openContext, signal)
   const report = reportSolve(reporter, claim.attempt, deps.now)
-  return deps.build(request, { ...deps.tools, registry, report, now: deps.now }, signal)
+  const run = { ...request.run, entitlements: deps.entitlements }
+  return deps.build({ ...request, run }, { ...deps.tools, registry, report, now: deps.now }, signal)
 }
 
 /** The build has succeeded by now; that its rollouts cannot be followed is no reason to say otherwise. */

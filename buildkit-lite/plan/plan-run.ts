@@ -2,6 +2,7 @@ import { SyntaxFault } from '../dockerfile/errors.ts'
 import { type Heredoc, heredocBody, parseHeredocMark } from '../dockerfile/heredoc.ts'
 import type { RunInstruction } from '../dockerfile/instruction.ts'
 import { commandArgs, shellOf } from './metadata.ts'
+import type { RunOperation } from './plan.ts'
 import { planMounts } from './run-mounts.ts'
 import type { Turn } from './stage-builder.ts'
 import { addHistory, type StageState } from './stage-state.ts'
@@ -19,9 +20,9 @@ export function planRun(turn: Turn, instruction: RunInstruction): void {
     proxyEnv,
     workingDir: state.config.WorkingDir || '/',
     user: state.config.User ?? '',
-    network: instruction.network ?? context.network,
-    security: readSecurity(instruction),
-    hostname: HOSTNAME,
+    network: networkOf(instruction, context.network),
+    security: instruction.security ?? 'sandbox',
+    hostname: context.buildArgs['BUILDKIT_SANDBOX_HOSTNAME'] || HOSTNAME,
     mounts: planMounts(turn, instruction),
     scripts,
   })
@@ -31,9 +32,9 @@ export function planRun(turn: Turn, instruction: RunInstruction): void {
 /** What `hostname` prints in other builders, too. */
 const HOSTNAME = 'buildkitsandbox'
 
-function readSecurity({ security }: RunInstruction): 'sandbox' {
-  if (security === 'insecure') throw new SyntaxFault('security.insecure is not allowed')
-  return 'sandbox'
+/** `--network=default` is the build's own default, which may be another one. */
+function networkOf({ network }: RunInstruction, fallback: RunOperation['network']): RunOperation['network'] {
+  return network === null || network === 'default' ? fallback : network
 }
 
 interface Command {

@@ -44,7 +44,7 @@ export async function executeRun(
     mounts: resolveTargets(root, mounts),
     limits: limitsOf(scope),
     readonlyRoot: false,
-    security: 'default',
+    security: run.security === 'insecure' ? 'privileged' : 'default',
   }
   await runContainer(scope, run, spec, signal)
 }

@@ -38,6 +38,19 @@ export const VARIABLES = {
   SLIPWAY_CONCURRENCY: { schema: count.default(2), help: 'builds at once per worker' },
   SLIPWAY_STEP_MEMORY_MB: { schema: megabytes.default(4096), help: 'memory limit of one build step, in MiB' },
   SLIPWAY_STEP_PIDS: { schema: count.max(1_000_000).default(4096), help: 'process limit of one build step' },
+  SLIPWAY_ALLOW: {
+    schema: z
+      .string()
+      .transform((text) =>
+        text
+          .split(',')
+          .map((word) => word.trim())
+          .filter(Boolean),
+      )
+      .pipe(z.array(z.enum(['network.host', 'security.insecure'])))
+      .default([]),
+    help: 'what Dockerfiles of pushes may do beyond their sandbox: network.host, security.insecure (default: nothing)',
+  },
   SLIPWAY_BUILD_TIMEOUT_S: {
     schema: z.coerce.number().int().min(1).default(3600),
     help: 'time limit of one build, in seconds',
@@ -71,6 +84,7 @@ export interface Config {
   readonly concurrency: number
   readonly stepMemoryBytes: number
   readonly stepPids: number
+  readonly entitlements: readonly ('network.host' | 'security.insecure')[]
   readonly buildTimeoutMs: number
   readonly logLevel: string
 }
@@ -88,6 +102,7 @@ const Environment = z.object({
   SLIPWAY_CONCURRENCY: VARIABLES.SLIPWAY_CONCURRENCY.schema,
   SLIPWAY_STEP_MEMORY_MB: VARIABLES.SLIPWAY_STEP_MEMORY_MB.schema,
   SLIPWAY_STEP_PIDS: VARIABLES.SLIPWAY_STEP_PIDS.schema,
+  SLIPWAY_ALLOW: VARIABLES.SLIPWAY_ALLOW.schema,
   SLIPWAY_BUILD_TIMEOUT_S: VARIABLES.SLIPWAY_BUILD_TIMEOUT_S.schema,
   SLIPWAY_LOG_LEVEL: VARIABLES.SLIPWAY_LOG_LEVEL.schema,
 })
@@ -131,6 +146,7 @@ function toConfig(env: z.infer<typeof Environment>): Config {
     concurrency: env.SLIPWAY_CONCURRENCY,
     stepMemoryBytes: env.SLIPWAY_STEP_MEMORY_MB * 1024 * 1024,
     stepPids: env.SLIPWAY_STEP_PIDS,
+    entitlements: env.SLIPWAY_ALLOW,
     buildTimeoutMs: env.SLIPWAY_BUILD_TIMEOUT_S * 1000,
     logLevel: env.SLIPWAY_LOG_LEVEL,
   }

@@ -38,6 +38,17 @@ const TOOLS = [
   'kill',
   'wc',
   'umount',
+  'mknod',
+  'stat',
+  'hostname',
+  'df',
+  'chmod',
+  'echo',
+  'env',
+  'ln',
+  'find',
+  'sort',
+  'readlink',
 ]
 
 /** A data directory below /var/tmp: a tmpfs would do for the test, but not for what it stands for. */

@@ -29,7 +29,6 @@ describe('mistakes that parsing finds, with their line', () => {
     ['FROM a\nRUN <<EOF\necho', 2, 'unterminated heredoc'],
     ['FROM a\nRUN echo $(( 1 << 3 ))', 2, 'unterminated heredoc'],
     ['FROM a\nRUN --network=foo id', 2, 'invalid network mode "foo"'],
-    ['FROM a\nRUN --security=insecure id', 2, 'security.insecure is not allowed'],
     ['FROM a\nENV', 2, 'ENV requires at least one argument'],
     ['FROM a\nENV a', 2, 'ENV must have two arguments'],
     ['FROM a\nENV a=1 b', 2, `Syntax error - can't find = in "b". Must be of the form: name=value`],

@@ -82,6 +82,7 @@ export function depsOf(
     registryHost: 'registry.test:5000',
     mirrors: openGitMirrors(dir),
     openContext: async () => context,
+    entitlements: [],
     build,
     openRegistry,
     tools: {} as BuildDeps['tools'],
