@@ -40,6 +40,8 @@ export interface BuildBench extends AsyncDisposable {
   dataDir: string
   /** Builds the directory that the files make; a name that ends with `/` is a directory. */
   buildFiles(files: Record<string, string>, change?: Partial<BuildRequest>): Promise<Built>
+  /** Builds a directory with its `Dockerfile`. */
+  buildDirectory(path: string, change?: Partial<BuildRequest>): Promise<Built>
   readInside(image: BuiltImage, path: string): Promise<string>
   /** The entries of the newest layer: mode, owner, time in seconds and name, as tar lists them. */
   lastLayer(image: BuiltImage): Promise<string[]>
@@ -57,6 +59,7 @@ export async function openBuildBench(name: string): Promise<BuildBench> {
     host,
     dataDir,
     buildFiles: (files, change = {}) => buildFiles({ dataDir, tools }, files, change),
+    buildDirectory: (path, change = {}) => buildDirectory(tools, path, change),
     readInside: async (image, path) => {
       await using dir = await mkdtempDisposable(join(dataDir, 'export-'))
       await exportDirectory(image, dir.path, tools, never)
@@ -117,7 +120,11 @@ async function buildFiles(
     await mkdir(name.endsWith('/') ? path : join(path, '..'), { recursive: true })
     if (!name.endsWith('/')) await writeFile(path, content)
   }
-  await using context = await openDirectoryContext(dir.path, { dockerfile: 'Dockerfile' })
+  return await buildDirectory(tools, dir.path, change)
+}
+
+async function buildDirectory(tools: BuildBench['tools'], path: string, change: Partial<BuildRequest>): Promise<Built> {
+  await using context = await openDirectoryContext(path, { dockerfile: 'Dockerfile' })
   const events: SolveEvent[] = []
   const request: BuildRequest = {
     context,
