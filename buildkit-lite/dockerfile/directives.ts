@@ -14,14 +14,15 @@ export class DirectiveReader {
   readonly #seen = new Map<string, string>()
   #done = false
 
-  accept(line: string): void {
-    if (this.#done) return
+  /** Whether the line is a directive. */
+  accept(line: string): boolean {
+    if (this.#done) return false
     const match = DIRECTIVE.exec(line)
     const key = match?.[1]?.toLowerCase() ?? ''
     const value = match?.[2] ?? ''
     if (key !== 'escape' && key !== 'syntax' && key !== 'check') {
       this.#done = true
-      return
+      return false
     }
     if (this.#seen.has(key)) throw new SyntaxFault(`only one ${key} parser directive can be used`)
     if (key === 'escape' && value !== '\\' && value !== '`') {
@@ -29,6 +30,7 @@ export class DirectiveReader {
     }
     if (key === 'syntax') refuseForeignSyntax(value)
     this.#seen.set(key, value)
+    return true
   }
 
   result(): Directives {

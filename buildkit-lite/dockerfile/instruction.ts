@@ -15,6 +15,8 @@ export interface FromInstruction {
   image: string
   name: string | null
   platform: string | null
+  /** `AS` and the name as written. */
+  written: { as: string; name: string } | null
 }
 
 export interface ArgInstruction {
@@ -81,6 +83,10 @@ export interface PlacedInstruction {
   instruction: Instruction
   /** The keyword in capitals and the arguments as written, on one line: what a person reads. */
   title: string
+  /** The keyword as written. */
+  keyword: string
+  /** The comment lines directly above, without their `#`. */
+  comments: readonly string[]
   first: number
   last: number
 }

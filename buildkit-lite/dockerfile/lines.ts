@@ -6,7 +6,7 @@ import { findHeredocs, type Heredoc } from './heredoc.ts'
 export interface LogicalLine {
   text: string
   heredocs: readonly Heredoc[]
-  /** The comment lines directly above. */
+  /** The comment lines directly above, without their `#`; directives are none. */
   comments: readonly string[]
   first: number
   last: number
@@ -15,7 +15,7 @@ export interface LogicalLine {
 export interface LogicalLines {
   directives: Directives
   lines: readonly LogicalLine[]
-  /** First lines of instructions with an empty line inside their continuation. */
+  /** Last lines of instructions with an empty line inside their continuation. */
   emptyContinuations: readonly number[]
 }
 
@@ -54,9 +54,12 @@ class LineReader {
     while (this.#next < this.#raw.length) {
       const number = this.#next + 1
       const text = this.#takeLine().trimStart()
-      locate(this.#source, { first: number, last: number }, () => this.#directives.accept(text))
-      if (COMMENT.test(text)) comments.push(text.slice(1).trim())
-      else if (text === '') comments = []
+      const isDirective = locate(this.#source, { first: number, last: number }, () => this.#directives.accept(text))
+      const comment = COMMENT.test(text) ? text.slice(1).trim() : ''
+      if (isDirective) continue
+      // An empty comment parts what is above from the instruction, as an empty line does.
+      if (comment !== '') comments.push(comment)
+      else if (text === '' || COMMENT.test(text)) comments = []
       else {
         lines.push(this.#readInstruction(text, comments))
         comments = []
@@ -71,13 +74,13 @@ class LineReader {
 
   #readInstruction(start: string, comments: readonly string[]): LogicalLine {
     const first = this.#next
-    const text = this.#joinContinuations(start, first)
+    const text = this.#joinContinuations(start)
     const instructionLast = this.#next
     const heredocs = this.#readHeredocs(text, { first, last: instructionLast })
     return { text, heredocs, comments, first, last: this.#next }
   }
 
-  #joinContinuations(start: string, first: number): string {
+  #joinContinuations(start: string): string {
     let { text, continues } = this.#cutContinuation(start)
     let empty = false
     while (continues && this.#next < this.#raw.length) {
@@ -91,7 +94,7 @@ class LineReader {
       text += cut.text
       continues = cut.continues
     }
-    if (empty) this.#emptyContinuations.push(first)
+    if (empty) this.#emptyContinuations.push(this.#next)
     return text
   }
 

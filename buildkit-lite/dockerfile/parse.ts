@@ -2,7 +2,7 @@ import type { Directives } from './directives.ts'
 import { DockerfileError, locate, type SourceText } from './errors.ts'
 import type { Heredoc } from './heredoc.ts'
 import type { ArgInstruction, FromInstruction, PlacedInstruction } from './instruction.ts'
-import { type LogicalLine, readLines } from './lines.ts'
+import { type LogicalLine, type LogicalLines, readLines } from './lines.ts'
 import { readInstruction } from './read-instruction.ts'
 import { cutAtBlank, takeFlags } from './words.ts'
 
@@ -13,25 +13,41 @@ export interface ParsedDockerfile {
   /** ARG instructions before the first FROM. */
   globalArgs: readonly (PlacedInstruction & { instruction: ArgInstruction })[]
   stages: readonly ParsedStage[]
-  /** Blank lines inside continued instructions. */
+  /** Last lines of instructions with a blank line inside their continuation. */
   emptyContinuations: readonly number[]
 }
 
 export interface ParsedStage {
   from: FromInstruction
+  /** FROM as written. */
+  keyword: string
+  comments: readonly string[]
   first: number
   last: number
   /** FROM itself is not among them. */
   instructions: readonly PlacedInstruction[]
 }
 
+/** Is told what has been understood so far, for when a mistake ends the reading. */
+export interface ParseObserver {
+  /** The whole file is cut into instructions; none is understood yet. */
+  readLines(source: SourceText, lines: LogicalLines): void
+  readInstruction(placed: PlacedInstruction): void
+}
+
 /** Reads a Dockerfile's text; a mistake is a `DockerfileError` that shows the place. */
-export function parseDockerfile(text: string, name: string): ParsedDockerfile {
+export function parseDockerfile(text: string, name: string, observer?: ParseObserver): ParsedDockerfile {
   const source = { name, text }
   if (text === '') throw new DockerfileError(`the Dockerfile (${name}) cannot be empty`, source, { first: 1, last: 1 })
-  const { directives, lines, emptyContinuations } = readLines(source)
+  const read = readLines(source)
+  const { directives, lines, emptyContinuations } = read
+  observer?.readLines(source, read)
   if (lines.length === 0) throw new DockerfileError('file with no instructions', source, { first: 1, last: 1 })
-  const placed = lines.map((line) => placeInstruction(line, directives.escape, source))
+  const placed = lines.map((line) => {
+    const one = placeInstruction(line, directives.escape, source)
+    observer?.readInstruction(one)
+    return one
+  })
   return { source, directives, ...groupStages(placed, source), emptyContinuations }
 }
 
@@ -56,7 +72,7 @@ function placeInstruction(line: LogicalLine, escape: string, source: SourceText)
   const { flags, rest } = keyword === 'ONBUILD' ? { flags: [], rest: behind.trim() } : takeFlags(behind)
   const parts = { keyword, flags, rest, text, heredocs, escape }
   const instruction = locateParse(source, { first, last }, () => readInstruction(parts))
-  return { instruction, title: titleOf(keyword, behind, heredocs), first, last }
+  return { instruction, title: titleOf(keyword, behind, heredocs), keyword: word, comments: line.comments, first, last }
 }
 
 const SUMMARY_CHARACTERS = 40
@@ -86,9 +102,10 @@ function groupStages(placed: readonly PlacedInstruction[], source: SourceText) {
   const globalArgs: (PlacedInstruction & { instruction: ArgInstruction })[] = []
   const stages: (ParsedStage & { instructions: PlacedInstruction[] })[] = []
   for (const item of placed) {
-    const { instruction, first, last } = item
+    const { instruction, keyword, comments, first, last } = item
     const stage = stages.at(-1)
-    if (instruction.kind === 'FROM') stages.push({ from: instruction, first, last, instructions: [] })
+    if (instruction.kind === 'FROM')
+      stages.push({ from: instruction, keyword, comments, first, last, instructions: [] })
     else if (stage) stage.instructions.push(item)
     else if (instruction.kind === 'ARG') globalArgs.push({ ...item, instruction })
     else throw new DockerfileError('no build stage in current context', source, { first, last })

@@ -80,7 +80,14 @@ function readFrom(parts: InstructionParts): Instruction {
   if (words.length === 3 && !STAGE_NAME.test(name.toLowerCase())) {
     throw new SyntaxFault(`invalid name for build stage: "${name}", name can't start with a number or contain symbols`)
   }
-  return { kind: 'FROM', image, name: words.length === 3 ? name.toLowerCase() : null, platform: flags.text('platform') }
+  const named = words.length === 3
+  return {
+    kind: 'FROM',
+    image,
+    name: named ? name.toLowerCase() : null,
+    platform: flags.text('platform'),
+    written: named ? { as, name } : null,
+  }
 }
 
 function readArg(parts: InstructionParts): Instruction {
