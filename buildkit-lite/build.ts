@@ -1,33 +1,56 @@
+import { randomUUID } from 'node:crypto'
 import { openSys } from '#host/sys'
+import type { BuiltGraph, BuiltResult, PlatformTools } from './built-result.ts'
 import type { BuildRequest, BuildTools, BuiltImage } from './contract.ts'
 import type { ParsedDockerfile } from './dockerfile/parse.ts'
-import { composeImage } from './image/compose-image.ts'
-import { fillHistory, type StepLayer } from './image/fill-history.ts'
+import { DOCKER_TYPES, OCI_TYPES } from './image/media-types.ts'
 import type { Plan, Platform } from './plan/plan.ts'
 import { planDockerfile } from './plan/plan-dockerfile.ts'
 import { readDockerfile } from './read-dockerfile.ts'
-import { EMPTY_CHAIN } from './solver/chain.ts'
 import { checkEntitlements } from './solver/entitlements.ts'
-import { repositoryOf } from './solver/image-blobs.ts'
-import { openLayer } from './solver/layer-files.ts'
 import { createImageResolver, planContexts } from './solver/resolve-image.ts'
 import { reapScratch } from './solver/scratch.ts'
-import { type SolvedStep, solve } from './solver/solve.ts'
+import { type SolveTwins, solve } from './solver/solve.ts'
 import { cancelledError } from './solver/step-errors.ts'
+import { writeImage } from './write-image.ts'
+import { writeResult } from './write-result.ts'
 
 /**
  * Builds an image: reads and plans the Dockerfile, solves the plan, composes manifest and config. Nothing is pushed;
  * the layers that were made are in the blob store, those of the base image may still be where they came from.
  */
 export async function build(request: BuildRequest, tools: BuildTools, signal: AbortSignal): Promise<BuiltImage> {
+  return await inBuild(tools, signal, async () => {
+    const graph = await solveGraph(request, tools, { invocationId: randomUUID(), twins: new Map() }, signal)
+    const types = request.image.ociMediaTypes ? OCI_TYPES : DOCKER_TYPES
+    return (await writeImage(graph, request.image, { tools, types }, signal)).image
+  })
+}
+
+/**
+ * Builds for several platforms side by side, each its own graph; steps that are the same for some of them run once. The
+ * first failure ends all. `request.platform` does not count.
+ */
+export async function buildAll(
+  request: BuildRequest,
+  platforms: readonly Platform[],
+  tools: PlatformTools,
+  signal: AbortSignal,
+): Promise<BuiltResult> {
+  return await inBuild(tools, signal, async () => {
+    const graphs = await solveGraphs(request, platforms, tools, signal)
+    return await writeResult(graphs, { settings: request.image, names: [] }, tools, signal)
+  })
+}
+
+async function inBuild<T>(
+  { stateDir }: Pick<BuildTools, 'stateDir'>,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
-    await reapScratch(openSys(), tools.stateDir)
-    const dockerfile = await readDockerfile(request, signal)
-    const plan = await makePlan(request, dockerfile, tools, signal)
-    await tools.report({ kind: 'planned', plan })
-    checkEntitlements(plan, request, dockerfile.source)
-    const solved = await solve(plan, { request, source: dockerfile.source }, tools, signal)
-    return compose(plan, solved, tools)
+    await reapScratch(openSys(), stateDir)
+    return await work()
   } catch (error) {
     if (signal.aborted) throw cancelledError(signal.reason)
     throw error
@@ -38,6 +61,49 @@ export async function build(request: BuildRequest, tools: BuildTools, signal: Ab
 export function hostPlatform(): Platform {
   const architectures: Partial<Record<NodeJS.Architecture, string>> = { x64: 'amd64', ia32: '386' }
   return { os: 'linux', architecture: architectures[process.arch] ?? process.arch }
+}
+
+async function solveGraphs(
+  request: BuildRequest,
+  platforms: readonly Platform[],
+  tools: PlatformTools,
+  signal: AbortSignal,
+): Promise<BuiltGraph[]> {
+  const shared = { invocationId: randomUUID(), twins: new Map() }
+  const stop = new AbortController()
+  const either = AbortSignal.any([signal, stop.signal])
+  let failure: unknown
+  const solving = platforms.map(async (platform) => {
+    const own: BuildTools = { ...tools, report: (event) => tools.report(event, platform) }
+    try {
+      return await solveGraph({ ...request, platform }, own, shared, either)
+    } catch (error) {
+      // What the others end with now only follows from this one.
+      if (!stop.signal.aborted) failure = error
+      stop.abort(error)
+      throw error
+    }
+  })
+  const results = await Promise.allSettled(solving)
+  if (stop.signal.aborted) throw failure
+  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+}
+
+async function solveGraph(
+  request: BuildRequest,
+  tools: BuildTools,
+  { invocationId, twins }: { invocationId: string; twins: SolveTwins },
+  signal: AbortSignal,
+): Promise<BuiltGraph> {
+  const startedAtMs = tools.now()
+  const dockerfile = await readDockerfile(request, signal)
+  const { source } = dockerfile
+  const plan = await makePlan(request, dockerfile, tools, signal)
+  await tools.report({ kind: 'planned', plan })
+  checkEntitlements(plan, request, source)
+  const solved = await solve(plan, { request, source, twins }, tools, signal)
+  const { platform } = request
+  return { request, platform, plan, solved, source, invocationId, startedAtMs, finishedAtMs: tools.now() }
 }
 
 async function makePlan(
@@ -54,27 +120,4 @@ async function makePlan(
     { dockerfile, target, buildArgs, labels, platform, buildPlatform, network, namedContexts, resolver },
     signal,
   )
-}
-
-function compose(plan: Plan, solved: readonly SolvedStep[], tools: BuildTools): BuiltImage {
-  const { fileSystem } = plan.target
-  const chain = fileSystem === null ? EMPTY_CHAIN : (solved[fileSystem]?.chain ?? EMPTY_CHAIN)
-  const base = chain.layers.filter(({ source }) => source !== null)
-  const stepLayers = new Map<number, StepLayer>()
-  for (const [index, step] of solved.entries()) {
-    const layer = step.chain.layers.at(-1)?.layer
-    if (layer && step.createdAtMs !== null) stepLayers.set(index, { layer, createdAtMs: step.createdAtMs })
-  }
-  const { entries, created } = fillHistory(plan.target.history, stepLayers)
-  const layers = chain.layers.map(({ layer }) => layer)
-  const image = composeImage({ plannedConfig: plan.target.config, history: entries, layers, created })
-  const byDigest = new Map(chain.layers.map((one) => [one.layer.descriptor.digest, one]))
-  return {
-    ...image,
-    content: {
-      open: async (layer, signal) =>
-        await openLayer(tools, byDigest.get(layer.descriptor.digest) ?? { layer, source: null }, signal),
-    },
-    baseRepository: base[0]?.source ? repositoryOf(base[0].source) : null,
-  }
 }

@@ -1,11 +1,8 @@
 import { createHash } from 'node:crypto'
 import { Digest, type Layer } from '#domain/digest'
-import { compressionOf, LAYER_MEDIA_TYPES } from '../layers/compression.ts'
 import { canonicalJson } from './canonical-json.ts'
 import type { HistoryEntry, ImageConfig } from './config.ts'
-
-const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json'
-const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json'
+import { type MediaTypes, OCI_TYPES } from './media-types.ts'
 
 export interface ImageParts {
   /** Everything but times, history and layers, which the other parts say. */
@@ -15,6 +12,8 @@ export interface ImageParts {
   layers: readonly Layer[]
   created: string | null
   annotations?: Readonly<Record<string, string>>
+  /** OCI's where none are given. */
+  types?: MediaTypes
 }
 
 export interface ComposedImage {
@@ -29,7 +28,11 @@ export interface ComposedImage {
 
 /** Writes the config and the manifest of an image. Equal parts give equal bytes. */
 export function composeImage(parts: ImageParts): ComposedImage {
-  const layers = parts.layers.map(toOciLayer)
+  const types = parts.types ?? OCI_TYPES
+  const layers = parts.layers.map(({ descriptor, diffId }) => ({
+    descriptor: { ...descriptor, mediaType: types.layer(descriptor.mediaType) },
+    diffId,
+  }))
   const config = Buffer.from(
     canonicalJson({
       ...parts.plannedConfig,
@@ -42,8 +45,8 @@ export function composeImage(parts: ImageParts): ComposedImage {
   const manifest = Buffer.from(
     canonicalJson({
       schemaVersion: 2,
-      mediaType: MANIFEST_TYPE,
-      config: { mediaType: CONFIG_TYPE, digest: configDigest, size: config.length },
+      mediaType: types.manifest,
+      config: { mediaType: types.config, digest: configDigest, size: config.length },
       layers: layers.map(({ descriptor: { mediaType, digest, size } }) => ({ mediaType, digest, size })),
       ...(parts.annotations && Object.keys(parts.annotations).length > 0 ? { annotations: parts.annotations } : {}),
     }),
@@ -52,7 +55,7 @@ export function composeImage(parts: ImageParts): ComposedImage {
   return {
     manifestDigest: sha256(manifest),
     manifest,
-    manifestMediaType: MANIFEST_TYPE,
+    manifestMediaType: types.manifest,
     configDigest,
     config,
     layers,
@@ -60,13 +63,6 @@ export function composeImage(parts: ImageParts): ComposedImage {
   }
 }
 
-/** An OCI manifest lists OCI layers: those of a Docker base are the same bytes under another type. */
-function toOciLayer(layer: Layer): Layer {
-  const { mediaType } = layer.descriptor
-  if (!mediaType.startsWith('application/vnd.docker.image.rootfs.diff.')) return layer
-  return { ...layer, descriptor: { ...layer.descriptor, mediaType: LAYER_MEDIA_TYPES[compressionOf(mediaType)] } }
-}
-
-function sha256(bytes: Buffer): Digest {
+export function sha256(bytes: Buffer): Digest {
   return Digest.parse(`sha256:${createHash('sha256').update(bytes).digest('hex')}`)
 }

@@ -19,22 +19,25 @@ export interface FilledHistory {
 
 /**
  * Turns the plan's history into the image's. An entry with a layer has its step's time. A new one without has that of
- * the layer before it, or of the first new layer where none is; so a rebuild from the cache repeats every byte.
+ * the layer before it, or of the first new layer where none is; so a rebuild from the cache repeats every byte. With
+ * `sourceDateEpoch` (Unix seconds), that is the time of the image and of every new entry.
  */
 export function fillHistory(
   planned: readonly PlannedHistory[],
   stepLayers: ReadonlyMap<number, StepLayer>,
+  sourceDateEpoch: number | null = null,
 ): FilledHistory {
+  const epochMs = sourceDateEpoch === null ? null : sourceDateEpoch * 1000
   const made = planned.map(({ step, entry }) => (step === null ? null : layerOf(step, entry, stepLayers)))
   let timeMs = made.find((one) => one !== null)?.createdAtMs
   const entries = planned.map(({ entry }, index) => {
-    timeMs = made[index]?.createdAtMs ?? timeMs
+    timeMs = epochMs ?? made[index]?.createdAtMs ?? timeMs
     // Entries of the base image have their own time.
     if (entry.created !== undefined || timeMs === undefined) return entry
     return { ...entry, created: new Date(timeMs).toISOString() }
   })
   const layers = made.flatMap((one) => (one === null ? [] : [one.layer]))
-  return { entries, layers, created: newest(entries) }
+  return { entries, layers, created: epochMs === null ? newest(entries) : new Date(epochMs).toISOString() }
 }
 
 function layerOf(step: number, entry: HistoryEntry, stepLayers: ReadonlyMap<number, StepLayer>): StepLayer {

@@ -13,6 +13,7 @@ import { createSemaphore } from './semaphore.ts'
 import { cancelledError, failedOutcome, locateError } from './step-errors.ts'
 import { type InputKeys, mayNeedNetwork, stepsBefore } from './step-inputs.ts'
 import { digestOf, type KeyContext, lineageOf } from './step-key.ts'
+import { stepPlatform } from './step-platform.ts'
 import type { StepScope } from './step-scope.ts'
 
 /** What became of a step: the file system it makes. */
@@ -23,6 +24,16 @@ export interface SolvedStep {
   chain: Chain
   /** When its layer was made; null for a base image. */
   createdAtMs: number | null
+}
+
+/** Results by step key: what one build does only once, on whichever of its platforms' graphs. */
+export type SolveTwins = Map<string, Promise<CachedStep>>
+
+interface Subject {
+  request: BuildRequest
+  source: SourceText
+  /** Shared by the graphs of one build; missing for a build of one. */
+  twins?: SolveTwins
 }
 
 type StepState =
@@ -38,11 +49,11 @@ type StepState =
  */
 export async function solve(
   plan: Plan,
-  { request, source }: { request: BuildRequest; source: SourceText },
+  subject: Subject,
   tools: BuildTools,
   signal: AbortSignal,
 ): Promise<readonly SolvedStep[]> {
-  const solving = new Solving(plan, { request, source }, tools, signal)
+  const solving = new Solving(plan, subject, tools, signal)
   return await solving.run()
 }
 
@@ -57,21 +68,17 @@ class Solving {
   readonly #states: StepState[]
   readonly #started = new Map<number, Promise<SolvedStep>>()
   /** Identical steps of one build are one step. */
-  readonly #byKey = new Map<string, Promise<CachedStep>>()
+  readonly #byKey: SolveTwins
   readonly #slots = createSemaphore(Math.max(2, availableParallelism()))
   readonly #trees: StepScope['trees']
   readonly #sys = openSys()
 
-  constructor(
-    plan: Plan,
-    { request, source }: { request: BuildRequest; source: SourceText },
-    tools: BuildTools,
-    signal: AbortSignal,
-  ) {
+  constructor(plan: Plan, { request, source, twins }: Subject, tools: BuildTools, signal: AbortSignal) {
     this.#plan = plan
     this.#request = request
     this.#source = source
     this.#tools = tools
+    this.#byKey = twins ?? new Map()
     this.#outer = signal
     this.#signal = AbortSignal.any([signal, this.#stop.signal])
     this.#states = plan.steps.map(() => ({ kind: 'waiting' }))
@@ -214,7 +221,7 @@ class Solving {
       subject: this.#request.subject,
       stage: step.stage,
       position: before.length,
-      platform: this.#request.platform,
+      platform: stepPlatform(this.#plan, index, this.#request.platform),
       hostNames: this.#request.extraHosts.map((host) => host.name),
     }
   }
