@@ -70,6 +70,8 @@ export interface ImageSettings {
   rewriteTimestamp: boolean
   provenance: { mode: 'min' | 'max'; version: 'v0.2' | 'v1'; builderId: string; reproducible: boolean } | null
   sbom: boolean
+  /** The image's config says by which steps its layers were made, so that it can be built from as a cache. */
+  inlineCache?: boolean
 }
 
 export type AnnotationPlace = 'manifest' | 'index' | 'manifest-descriptor' | 'index-descriptor'

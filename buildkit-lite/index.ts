@@ -20,6 +20,15 @@ export { dockerfileNames, MAX_DOCKERFILE_BYTES, missingDockerfile } from './read
 export type { Credentials, Registry, RegistryOptions } from './registry/contract.ts'
 export { createRegistry } from './registry/create-registry.ts'
 export { dockerCredentials } from './registry/docker-credentials.ts'
+export {
+  type CachePlace,
+  type CacheSource,
+  type CacheTarget,
+  readCacheSource,
+  readCacheTarget,
+} from './remote-cache/contract.ts'
+export { exportCaches } from './remote-cache/export-cache.ts'
+export { importCaches } from './remote-cache/import-cache.ts'
 export { readAccounts, resolveRunUser } from './solver/accounts.ts'
 export { openFileStepCache } from './solver/file-step-cache.ts'
 export { openScratch } from './solver/scratch.ts'
