@@ -1,3 +1,5 @@
+import type { IgnoreMatcher } from './ignore.ts'
+
 /** One entry of a build context, as the solver keys and copies it. Paths are relative, `/`-separated, latin1-exact. */
 export interface ContextEntry {
   path: string
@@ -26,4 +28,6 @@ export interface BuildContext extends AsyncDisposable {
   materialise(signal: AbortSignal): Promise<string>
   /** What a missing path says: whether `.dockerignore` hides it. */
   isIgnored(path: string): Promise<boolean>
+  /** The patterns of the ignore file; null where there is none. */
+  ignoreRules(signal: AbortSignal): Promise<IgnoreMatcher | null>
 }

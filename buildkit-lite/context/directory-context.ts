@@ -64,6 +64,10 @@ class DirectoryContext implements BuildContext {
     return ignore?.ignores(toBytes(posix.resolve('/', path).slice(1))) ?? false
   }
 
+  async ignoreRules(signal: AbortSignal): Promise<IgnoreMatcher | null> {
+    return await this.#readIgnore(signal)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return
     this.#disposed = true

@@ -67,6 +67,10 @@ class GitContext implements BuildContext {
     return ignore?.ignores(toBytes(posix.resolve('/', path).slice(1))) ?? false
   }
 
+  async ignoreRules(signal: AbortSignal): Promise<IgnoreMatcher | null> {
+    return await this.#readIgnore(signal)
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const checkout = this.#checkout
     this.#checkout = null

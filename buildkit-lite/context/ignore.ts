@@ -13,6 +13,8 @@ type Verdict = { matched: readonly boolean[]; ignored: boolean }
 
 interface IgnorePattern {
   negated: boolean
+  /** Cleaned, without `!`. */
+  text: string
   /** Longest start without wildcards, to see whether a pattern can match below a directory at all. */
   literal: string
   matches: (path: string) => boolean
@@ -30,6 +32,10 @@ export interface IgnoreMatcher {
   filter(paths: readonly IgnorePath[]): boolean[]
   /** Whether nothing below an ignored directory can be taken back, so that it need not be read. */
   prunes(directory: string): boolean
+  /** Whether a pattern takes back what others ignore. */
+  hasExceptions: boolean
+  /** Whether a pattern ignores everything at the root. */
+  hidesAll: boolean
 }
 
 /** The lines of an ignore file as patterns: comments and blanks dropped, paths cleaned. */
@@ -56,6 +62,8 @@ export function compileIgnore(lines: readonly string[]): IgnoreMatcher {
     },
     filter: (paths) => filterPaths(paths, root, judge),
     prunes: (directory) => !patterns.some((pattern) => pattern.negated && mayMatchBelow(pattern, toText(directory))),
+    hasExceptions: patterns.some(({ negated }) => negated),
+    hidesAll: patterns.some(({ negated, text }) => !negated && ['*', '**', '**/*'].includes(text)),
   }
 }
 
@@ -111,7 +119,7 @@ function compilePattern(line: string): IgnorePattern | null {
   }
   const clean = posix.normalize(written).replace(/(?<=.)\/+$/, '')
   const pattern = clean.length > 1 && clean.startsWith('/') ? clean.slice(1) : clean
-  return { negated, literal: /^[^*?[\\]*/.exec(pattern)?.[0] ?? '', matches: compileMatch(pattern) }
+  return { negated, text: pattern, literal: /^[^*?[\\]*/.exec(pattern)?.[0] ?? '', matches: compileMatch(pattern) }
 }
 
 function compileMatch(pattern: string): (path: string) => boolean {

@@ -61,6 +61,16 @@ export function suggest(word: string, known: readonly string[]): string {
   return best ? ` (did you mean ${best.word}?)` : ''
 }
 
+/** The known word that is at most two edits away, large and small letters told apart; null where there is none. */
+export function closestWord(word: string, known: Iterable<string>): string | null {
+  let best: { word: string; distance: number } | null = null
+  for (const candidate of known) {
+    const distance = editDistance(word, candidate)
+    if (distance <= 2 && distance < (best?.distance ?? 3)) best = { word: candidate, distance }
+  }
+  return best?.word ?? null
+}
+
 /** Levenshtein's distance; long words are not compared. */
 function editDistance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > 2 || a.length > 64) return Number.POSITIVE_INFINITY

@@ -16,6 +16,8 @@ export interface Expanded {
   text: string
   /** The text split at blanks that were neither quoted nor escaped. */
   words: readonly string[]
+  /** Names that had a value. */
+  used: ReadonlySet<string>
   /** Names that had no value. */
   unset: ReadonlySet<string>
 }
@@ -24,7 +26,7 @@ export interface Expanded {
 export function expand(source: string, variables: Variables, options: ExpandOptions): Expanded {
   const reader = new WordReader(source, variables, options)
   try {
-    return { ...reader.readUntil(null, false), unset: reader.unset }
+    return { ...reader.readUntil(null, false), used: reader.used, unset: reader.unset }
   } catch (error) {
     if (error instanceof SyntaxFault) throw new SyntaxFault(`failed to process ${quote(source)}: ${error.message}`)
     throw error
@@ -59,6 +61,7 @@ class WordCollector {
 }
 
 class WordReader {
+  readonly used = new Set<string>()
   readonly unset = new Set<string>()
   readonly #characters: readonly string[]
   readonly #variables: Variables
@@ -157,6 +160,7 @@ class WordReader {
   #valueOf(name: string): string | undefined {
     const value = this.#variables.get(name)
     if (value === undefined) this.unset.add(name)
+    else this.used.add(name)
     return value
   }
 
