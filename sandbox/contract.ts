@@ -68,10 +68,34 @@ export interface Networks {
 }
 
 export interface ContainerLimits {
-  /** No swap on top. */
   memoryBytes: number | null
   cpus: number | null
   pids: number | null
+  /** Memory and swap together; -1 is unlimited, and without it there is no swap on top of `memoryBytes`. */
+  memorySwapBytes?: number | null
+  /** Weight against neighbours; 1024 is the usual one. */
+  cpuShares?: number | null
+  /** These two go before `cpus`. */
+  cpuPeriodUs?: number | null
+  cpuQuotaUs?: number | null
+  /** Such as `0-2,7`. */
+  cpusetCpus?: string | null
+  cpusetMems?: string | null
+}
+
+/** A limit of setrlimit(2) by its name in small letters, such as `nofile`; -1 is unlimited. */
+export interface ResourceLimit {
+  name: string
+  soft: number
+  hard: number
+}
+
+/** A device node of the host, made inside at `target`. */
+export interface ContainerDevice {
+  source: string
+  target: string
+  /** Any of `r`, `w` and `m`. */
+  permissions: string
 }
 
 export interface ContainerSpec {
@@ -85,10 +109,17 @@ export interface ContainerSpec {
   hostname: string
   /** Only a loopback, a namespace that outlives the container, or the host's own. */
   network: 'none' | 'host' | NetworkNamespace
+  /** Further lines of /etc/hosts. */
+  extraHosts?: readonly { name: string; address: string }[]
   mounts: readonly ContainerMount[]
+  /** Size of /dev/shm; 64 MiB if not given. */
+  shmSizeBytes?: number | null
+  devices?: readonly ContainerDevice[]
   limits: ContainerLimits
+  /** Instead of our own of the same name. */
+  rlimits?: readonly ResourceLimit[]
   readonlyRoot: boolean
-  /** `default` is Docker's set of capabilities with its seccomp list, `privileged` is everything. */
+  /** `default` is Docker's set of capabilities with its seccomp list, `privileged` is everything, with all devices. */
   security: 'default' | 'privileged'
 }
 

@@ -1,24 +1,16 @@
 import type { Readable } from 'node:stream'
 import { SlipwayError } from '#domain/errors'
-import type { ContainerSpec, NetworkNamespace } from '#sandbox'
+import type { Container, ContainerSpec, NetworkNamespace } from '#sandbox'
 import type { RunOperation } from '../plan/plan.ts'
 import { readAccounts, resolveRunUser } from './accounts.ts'
 import { cleanPath, resolveBeneath, toByteString, toText } from './beneath.ts'
 import { makeDirectories } from './copy-task.ts'
 import { makeMountPoints } from './mount-points.ts'
+import { OutputTail } from './output-tail.ts'
+import { exitError, ProcessError, startFailure } from './process-error.ts'
 import { stepEnvironment } from './run-environment.ts'
 import { prepareMounts, type RunMounts } from './run-mounts.ts'
 import type { StepScope } from './step-scope.ts'
-
-/** A program of the user's that did not end well. `message` is what `process "…"` is told to have done. */
-export class ProcessError extends SlipwayError {
-  readonly exitCode: number | null
-
-  constructor(kind: 'step-failed' | 'out-of-memory', run: RunOperation, how: string, exitCode: number | null) {
-    super(kind, `process "${run.args.join(' ')}" did not complete successfully: ${how}`)
-    this.exitCode = exitCode
-  }
-}
 
 /** Runs the operation's program in a container on the mounted root. Nothing but its changes is left in the root. */
 export async function executeRun(
@@ -42,6 +34,9 @@ export async function executeRun(
     hostname: run.hostname,
     network: network.mode,
     mounts: resolveTargets(root, mounts),
+    extraHosts: scope.request.extraHosts,
+    shmSizeBytes: scope.request.run.shmSizeBytes,
+    rlimits: scope.request.run.ulimits,
     limits: limitsOf(scope),
     readonlyRoot: false,
     security: run.security === 'insecure' ? 'privileged' : 'default',
@@ -55,32 +50,47 @@ async function runContainer(
   spec: ContainerSpec,
   signal: AbortSignal,
 ): Promise<void> {
-  await using container = await scope.tools.containers.start(spec, signal)
+  await using container = await startContainer(scope, run, spec, signal)
+  const tail = new OutputTail()
   const [exit] = await Promise.all([
     container.exited,
-    sendOutput(scope, 'stdout', container.stdout),
-    sendOutput(scope, 'stderr', container.stderr),
+    sendOutput(scope, tail, 'stdout', container.stdout),
+    sendOutput(scope, tail, 'stderr', container.stderr),
   ])
   signal.throwIfAborted()
-  if (exit.code === 0) return
-  const code = exit.code ?? 137
-  if (exit.usage.oomKills > 0) {
-    const limit = spec.limits.memoryBytes === null ? '' : ` of ${Math.round(spec.limits.memoryBytes / 1024 ** 2)} MiB`
-    throw new ProcessError('out-of-memory', run, `exit code: ${code}: it reached the memory limit${limit}`, code)
+  if (exit.code !== 0) throw exitError(run, exit, { limits: spec.limits, tail: tail.end() })
+}
+
+async function startContainer(
+  { tools }: StepScope,
+  run: RunOperation,
+  ...[spec, signal]: [ContainerSpec, AbortSignal]
+): Promise<Container> {
+  try {
+    return await tools.containers.start(spec, signal)
+  } catch (error) {
+    throw startFailure(run, error)
   }
-  throw new ProcessError('step-failed', run, `exit code: ${code}`, code)
 }
 
 /** Each piece is awaited, so that a slow listener slows the program instead of filling memory. */
-async function sendOutput({ tools, step }: StepScope, stream: 'stdout' | 'stderr', output: Readable): Promise<void> {
-  for await (const bytes of output) await tools.report({ kind: 'output', step, stream, bytes: bytes as Buffer })
+async function sendOutput(
+  { tools, step }: StepScope,
+  tail: OutputTail,
+  ...[stream, output]: ['stdout' | 'stderr', Readable]
+): Promise<void> {
+  for await (const piece of output) {
+    const bytes = piece as Buffer
+    tail.add(stream, bytes)
+    await tools.report({ kind: 'output', step, stream, bytes })
+  }
 }
 
 function findUser(run: RunOperation, root: string): ReturnType<typeof resolveRunUser> {
   try {
     return resolveRunUser(run.user, readAccounts(root))
   } catch (error) {
-    if (error instanceof SlipwayError) throw new ProcessError('step-failed', run, error.message, null)
+    if (error instanceof SlipwayError) throw new ProcessError('step-failed', run, error.message, { exitCode: null })
     throw error
   }
 }
@@ -100,7 +110,9 @@ function resolveTargets(root: string, { mounts }: RunMounts): ContainerSpec['mou
   return mounts.map((mount) => ({ ...mount, target: toText(resolveBeneath(root, toByteString(mount.target))) }))
 }
 
-function limitsOf({ tools }: StepScope): ContainerSpec['limits'] {
+/** What the build asks for, else the builder's own. */
+function limitsOf({ tools, request }: StepScope): ContainerSpec['limits'] {
   const { stepMemoryBytes, stepPids, stepCpus } = tools.limits
-  return { memoryBytes: stepMemoryBytes, pids: stepPids, cpus: stepCpus }
+  const { memoryBytes, ...others } = request.run.resources
+  return { ...others, memoryBytes: memoryBytes ?? stepMemoryBytes, pids: stepPids, cpus: stepCpus }
 }

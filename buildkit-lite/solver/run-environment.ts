@@ -5,9 +5,3 @@ export function stepEnvironment(planned: readonly string[], secrets: readonly st
   const has = (name: string): boolean => planned.some((variable) => variable.startsWith(`${name}=`))
   return [...planned, ...(has('HOME') ? [] : [`HOME=${home}`]), ...(has('PATH') ? [] : [DEFAULT_PATH]), ...secrets]
 }
-
-/** Text of /etc/hosts with further names, as `--add-host` gives them. */
-export function hostsFile(extra: readonly { name: string; address: string }[]): string {
-  const lines = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback']
-  return [...lines, ...extra.map(({ name, address }) => `${address}\t${name}`), ''].join('\n')
-}

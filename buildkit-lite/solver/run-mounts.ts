@@ -7,7 +7,6 @@ import type { RunMount, RunOperation } from '../plan/plan.ts'
 import { mountBind } from './bind-mount.ts'
 import { mountCache } from './cache-mount.ts'
 import type { MountPoint } from './mount-points.ts'
-import { hostsFile } from './run-environment.ts'
 import { openScratch, openSecretScratch } from './scratch.ts'
 import type { StepScope } from './step-scope.ts'
 
@@ -101,28 +100,20 @@ function secretVariable({ request }: StepScope, mount: RunMount): string[] {
   return value ? [`${mount.env}=${value.toString('utf8')}`] : []
 }
 
-/** /etc/hosts where names were added, and the scripts that start with `#!`. */
+/** The scripts that start with `#!`. */
 async function prepareFiles(
-  { request, tools, sys }: StepScope,
+  { tools, sys }: StepScope,
   run: RunOperation,
   stack: AsyncDisposableStack,
 ): Promise<ContainerMount[]> {
-  if (request.extraHosts.length === 0 && run.scripts.length === 0) return []
+  if (run.scripts.length === 0) return []
   const { dir } = stack.use(await openScratch(sys, tools.stateDir))
-  const mounts: ContainerMount[] = []
-  if (request.extraHosts.length > 0) {
-    await writeFile(join(dir, 'hosts'), hostsFile(request.extraHosts))
-    mounts.push({ kind: 'bind', source: join(dir, 'hosts'), target: '/etc/hosts', readonly: false })
+  const pipes = join(dir, 'pipes')
+  await mkdir(pipes, { mode: 0o755 })
+  for (const { name, content } of run.scripts) {
+    await writeFile(join(pipes, name), content)
+    chmodSync(join(pipes, name), 0o755)
   }
-  if (run.scripts.length > 0) {
-    const pipes = join(dir, 'pipes')
-    await mkdir(pipes, { mode: 0o755 })
-    for (const { name, content } of run.scripts) {
-      await writeFile(join(pipes, name), content)
-      chmodSync(join(pipes, name), 0o755)
-    }
-    // Below /dev, a file system of the container's own: nothing of it gets into the layer.
-    mounts.push({ kind: 'bind', source: pipes, target: '/dev/pipes', readonly: true })
-  }
-  return mounts
+  // Below /dev, a file system of the container's own: nothing of it gets into the layer.
+  return [{ kind: 'bind', source: pipes, target: '/dev/pipes', readonly: true }]
 }

@@ -223,6 +223,7 @@ class Solving {
       position: before.length,
       platform: stepPlatform(this.#plan, index, this.#request.platform),
       hostNames: this.#request.extraHosts.map((host) => host.name),
+      run: this.#request.run,
     }
   }
 

@@ -2,7 +2,7 @@ import { messageOf, SlipwayError, SourceError } from '#domain/errors'
 import type { StepOutcome } from '../contract.ts'
 import { renderExcerpt, type SourceText } from '../dockerfile/errors.ts'
 import type { PlanStep } from '../plan/plan.ts'
-import { ProcessError } from './execute-run.ts'
+import { ProcessError } from './process-error.ts'
 
 /** Failures that the author of the Dockerfile can mend, which are shown where they stand in it. */
 const LOCATED = ['step-failed', 'out-of-memory', 'context-invalid', 'dockerfile-invalid'] as const

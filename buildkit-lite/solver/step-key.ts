@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { KeyComponent, StepOrigin } from '../contract.ts'
+import type { KeyComponent, RunSettings, StepOrigin } from '../contract.ts'
 import type { CopyOperation, Operation, Platform, RunMount, RunOperation } from '../plan/plan.ts'
 
 /** Changes whenever the meaning of keys or of what steps make changes, so that old results are not taken for new ones. */
@@ -18,6 +18,8 @@ export interface KeyContext {
   platform: Platform
   /** Names (not addresses) that `--add-host` adds. */
   hostNames: readonly string[]
+  /** Others of its settings, as bounds of memory and processor, are no part of a key. */
+  run: Pick<RunSettings, 'shmSizeBytes' | 'ulimits'>
 }
 
 /**
@@ -69,6 +71,8 @@ function runComponents(run: RunOperation, context: KeyContext): KeyComponent[] {
     run.hostname,
     context.platform,
     context.hostNames,
+    context.run.shmSizeBytes,
+    context.run.ulimits.map(({ name, soft, hard }) => [name, soft, hard]),
   ]
   return [
     { name: 'RUN command', digest: digestOf([run.args, run.scripts]) },

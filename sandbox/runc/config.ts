@@ -1,5 +1,7 @@
 import type { ContainerMount, ContainerSpec } from '../contract.ts'
+import { deviceNodes, hostDevices } from './devices.ts'
 import { type OwnLimits, processConfig } from './process-config.ts'
+import { resourcesOf } from './resources.ts'
 import { nativeSeccompProfile } from './seccomp.ts'
 
 /** What a container's configuration takes from its host. */
@@ -14,7 +16,6 @@ export interface HostSettings {
 }
 
 const SHM_BYTES = 64 * 1024 * 1024
-const CPU_PERIOD_US = 100_000
 
 /** Hidden because they tell of, or reach into, the host. */
 const MASKED = [
@@ -36,16 +37,25 @@ const READONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysr
 /** The bundle's config.json, https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md */
 export function ociConfig(spec: ContainerSpec, host: HostSettings) {
   const privileged = spec.security === 'privileged'
+  const nodes = deviceNodes([...(privileged ? hostDevices() : []), ...(spec.devices ?? [])])
   return {
     ociVersion: '1.0.2',
     root: { path: spec.rootDir, readonly: spec.readonlyRoot },
     hostname: spec.hostname,
     process: processConfig({ ...spec, ours: host.ours }),
-    mounts: [...systemMounts(privileged), ...fileMounts(spec, host), ...spec.mounts.map(toOciMount)],
+    mounts: [
+      ...systemMounts(privileged, spec.shmSizeBytes ?? SHM_BYTES),
+      ...fileMounts(spec, host),
+      ...spec.mounts.map(toOciMount),
+    ],
     linux: {
       cgroupsPath: host.cgroupsPath,
       namespaces: namespacesOf(spec),
-      resources: { devices: [{ allow: privileged, access: 'rwm' }], ...limitsOf(spec.limits, host.limitsSwap) },
+      ...(nodes.length > 0 ? { devices: nodes.map(({ node }) => node) } : {}),
+      resources: {
+        devices: [{ allow: privileged, access: 'rwm' }, ...(privileged ? [] : nodes.map(({ rule }) => rule))],
+        ...resourcesOf(spec.limits, host.limitsSwap),
+      },
       // Ports below 1024 are no privilege in a network of one's own.
       ...(spec.network === 'host' ? {} : { sysctl: { 'net.ipv4.ip_unprivileged_port_start': '0' } }),
       ...(privileged ? {} : { maskedPaths: MASKED, readonlyPaths: READONLY, seccomp: nativeSeccompProfile() }),
@@ -60,23 +70,14 @@ function namespacesOf({ network }: ContainerSpec) {
   return [...own, { type: 'network', path: network.path }]
 }
 
-function limitsOf(limits: ContainerSpec['limits'], limitsSwap: boolean) {
-  const { memoryBytes, cpus, pids } = limits
-  return {
-    ...(memoryBytes === null ? {} : { memory: { limit: memoryBytes, ...(limitsSwap ? { swap: memoryBytes } : {}) } }),
-    ...(cpus === null ? {} : { cpu: { quota: Math.round(cpus * CPU_PERIOD_US), period: CPU_PERIOD_US } }),
-    ...(pids === null ? {} : { pids: { limit: pids } }),
-  }
-}
-
-function systemMounts(privileged: boolean) {
+function systemMounts(privileged: boolean, shmBytes: number) {
   const none = ['nosuid', 'noexec', 'nodev']
   const access = privileged ? 'rw' : 'ro'
   return [
     mount('/proc', 'proc', none),
     mount('/dev', 'tmpfs', ['nosuid', 'strictatime', 'mode=755', 'size=65536k']),
     mount('/dev/pts', 'devpts', ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5']),
-    mount('/dev/shm', 'tmpfs', [...none, 'mode=1777', `size=${SHM_BYTES}`]),
+    mount('/dev/shm', 'tmpfs', [...none, 'mode=1777', `size=${shmBytes}`]),
     mount('/dev/mqueue', 'mqueue', none),
     mount('/sys', 'sysfs', [...none, access]),
     mount('/sys/fs/cgroup', 'cgroup', [...none, 'relatime', access]),

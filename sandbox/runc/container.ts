@@ -95,6 +95,7 @@ async function execIn(cell: Cell, spec: ContainerSpec, command: ExecSpec, ours: 
     workingDir: command.workingDir ?? spec.workingDir,
     user: command.user ?? spec.user,
     security: spec.security,
+    rlimits: spec.rlimits,
     ours,
   }
   await writeFile(processFile, JSON.stringify(processConfig(settings)))

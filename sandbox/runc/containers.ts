@@ -11,7 +11,7 @@ import type { Scope } from '../scope.ts'
 import { type Cell, discard, makeCell } from './cell.ts'
 import { ociConfig } from './config.ts'
 import { containerOf } from './container.ts'
-import { hostsText, type Resolver } from './name-files.ts'
+import { extraHostsText, hostsText, type Resolver } from './name-files.ts'
 import { type OwnLimits, readOwnLimits } from './process-config.ts'
 import { type RuncProcess, startRunc } from './runc-process.ts'
 
@@ -81,7 +81,6 @@ async function startIn(
 ): Promise<RuncProcess> {
   const { scope, hierarchies, resolver, ours } = settings
   const [resolvConf, hosts] = [join(cell.dir, 'resolv.conf'), join(cell.dir, 'hosts')]
-  const address = typeof spec.network === 'string' ? null : spec.network.address
   const config = ociConfig(spec, {
     cgroupsPath: `${scope.cgroup}/${cell.id}`,
     ours,
@@ -91,10 +90,7 @@ async function startIn(
   })
   await Promise.all([
     writeFile(resolvConf, spec.network === 'host' ? await readFile('/etc/resolv.conf', 'utf8') : resolver.text),
-    writeFile(
-      hosts,
-      spec.network === 'host' ? await readFile('/etc/hosts', 'utf8') : hostsText(spec.hostname, address),
-    ),
+    writeFile(hosts, await hostsOf(spec)),
     writeFile(join(cell.dir, 'config.json'), JSON.stringify(config)),
   ])
   return startRunc({
@@ -105,6 +101,12 @@ async function startIn(
     program: spec.args[0] ?? '',
     stdin: 'ignore',
   })
+}
+
+async function hostsOf({ network, hostname, extraHosts = [] }: ContainerSpec): Promise<string> {
+  const address = typeof network === 'string' ? null : network.address
+  const own = network === 'host' ? await readFile('/etc/hosts', 'utf8') : hostsText(hostname, address)
+  return own + extraHostsText(extraHosts)
 }
 
 /** A kernel without swap accounting refuses the limit, and one without swap does not need it. */

@@ -33,14 +33,20 @@ export function parseResolvConf(text: string): Resolver {
   return { addresses, text: kept.map((line) => `${line.join(' ')}\n`).join(''), isFallback: false }
 }
 
-/** Text of a container's /etc/hosts. */
+/** Text of a container's /etc/hosts. Without an address of its own its name is the loopback's. */
 export function hostsText(hostname: string, address: string | null): string {
+  const loopback = address === null && hostname !== '' ? `localhost ${hostname}` : 'localhost'
   const lines = [
-    '127.0.0.1\tlocalhost',
+    `127.0.0.1\t${loopback}`,
     '::1\tlocalhost ip6-localhost ip6-loopback',
     'ff02::1\tip6-allnodes',
     'ff02::2\tip6-allrouters',
     ...(address === null || hostname === '' ? [] : [`${address}\t${hostname}`]),
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** Lines for further names. */
+export function extraHostsText(hosts: readonly { name: string; address: string }[]): string {
+  return hosts.map(({ name, address }) => `${address}\t${name}\n`).join('')
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { ContainerSpec } from '../contract.ts'
 import { capabilitiesIn, capabilitiesOf } from './capabilities.ts'
+import { rlimitsOf } from './rlimits.ts'
 
 /** Programs of old that close every possible file descriptor would take minutes with a higher soft limit. */
 const OPEN_FILES = { soft: 1024, hard: 524_288 }
@@ -12,6 +13,7 @@ export interface ProcessSettings {
   workingDir: string
   user: ContainerSpec['user']
   security: ContainerSpec['security']
+  rlimits?: ContainerSpec['rlimits']
   ours: OwnLimits
 }
 
@@ -41,7 +43,11 @@ export async function readOwnLimits(): Promise<OwnLimits> {
 export function processConfig(settings: ProcessSettings) {
   const { uid, gid, additionalGids } = settings.user
   const { oomScoreAdj, openFiles, capabilities } = settings.ours
-  const [soft, hard] = [Math.min(OPEN_FILES.soft, openFiles), Math.min(OPEN_FILES.hard, openFiles)]
+  const files = {
+    name: 'nofile',
+    soft: Math.min(OPEN_FILES.soft, openFiles),
+    hard: Math.min(OPEN_FILES.hard, openFiles),
+  }
   return {
     terminal: false,
     user: { uid, gid, additionalGids, umask: UMASK },
@@ -49,7 +55,7 @@ export function processConfig(settings: ProcessSettings) {
     env: settings.env,
     cwd: settings.workingDir,
     capabilities: capabilitiesOf(settings.security, uid, capabilities),
-    rlimits: [{ type: 'RLIMIT_NOFILE', soft, hard }],
+    rlimits: rlimitsOf([files, ...(settings.rlimits ?? [])]),
     oomScoreAdj,
     noNewPrivileges: false,
   }

@@ -29,17 +29,23 @@ function parseLine(line: string): string[] {
   }
 }
 
+/** What callers ask for and the kernel refuses: a directory, limits, control groups' numbers. */
+const OF_ITS_SETTINGS =
+  /cwd|rlimit|cpuset|cpu\.(cfs|shares|max|weight)|memory\.(limit|memsw|max|swap)|too many open files$/
+
 /** What a failed start means: the user's program is missing or unusable, or something of ours went wrong. */
 export function startError(program: string, runcMessage: string | null): SlipwayError {
   const cause = clean(runcMessage ?? 'runc ended without saying why')
   const shown = JSON.stringify(program)
-  if (/executable file not found|exec.*no such file or directory/.test(cause))
-    return new ProgramError(`Program ${shown} was not found in the container (exit code 127)`, 127)
+  if (/executable file not found/.test(cause))
+    return new ProgramError(`exec: ${shown}: executable file not found in $PATH`, 127)
+  if (/exec.*no such file or directory/.test(cause))
+    return new ProgramError(`exec: ${shown}: no such file or directory`, 127)
   if (/exec.*(permission denied|is a directory|exec format error)/.test(cause)) {
     const why = /permission denied|is a directory|exec format error/.exec(cause)?.[0] ?? cause
-    return new ProgramError(`Program ${shown} cannot be run in the container: ${why} (exit code 126)`, 126)
+    return new ProgramError(`exec: ${shown}: ${why}`, 126)
   }
-  if (/chdir to cwd|cwd/.test(cause)) return new SlipwayError('step-failed', `Program ${shown} did not start: ${cause}`)
+  if (OF_ITS_SETTINGS.test(cause)) return new SlipwayError('step-failed', `Program ${shown} did not start: ${cause}`)
   return new SlipwayError('internal', `Container of ${shown} did not start: ${cause}`)
 }
 

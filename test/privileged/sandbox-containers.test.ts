@@ -52,10 +52,10 @@ describe('a program', () => {
   })
 
   test.for([
-    ['nope', 127, /"nope" was not found/],
-    ['/no/such/file', 127, /was not found/],
-    ['/etc', 126, /cannot be run/],
-    ['/data', 126, /cannot be run.*permission denied/],
+    ['nope', 127, /exec: "nope": executable file not found in \$PATH/],
+    ['/no/such/file', 127, /exec: "\/no\/such\/file": no such file or directory/],
+    ['/etc', 126, /exec: "\/etc": (permission denied|is a directory)/],
+    ['/data', 126, /exec: "\/data": permission denied/],
   ] as const)('that cannot start is told apart: %s', async ([program, exitCode, message]) => {
     await using snapshot = await sandbox.snapshots.prepare(base)
     writeFileSync(join(snapshot.upperDir, 'data'), 'text', { mode: 0o644 })

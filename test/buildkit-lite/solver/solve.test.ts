@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { BuildRequest, BuildTools, SolveEvent } from '#buildkit-lite'
-import { createSharedWork, openBlobStore, openFileStepCache } from '#buildkit-lite'
+import { createSharedWork, DEFAULT_RUN_SETTINGS, openBlobStore, openFileStepCache } from '#buildkit-lite'
 import { SourceError } from '#domain/errors'
 import type { Plan, PlanStep, RunOperation } from '../../../buildkit-lite/plan/plan.ts'
 import { type SolvedStep, solve } from '../../../buildkit-lite/solver/solve.ts'
@@ -75,7 +75,8 @@ async function createBench(program: Program): Promise<Bench> {
     solve: async (plan, change = {}, signal = never) => {
       events.length = 0
       sandbox.started.length = 0
-      const asked = { ...request, namedContexts: {}, extraHosts: [], secrets: {}, ...change } as unknown as BuildRequest
+      const rest = { namedContexts: {}, extraHosts: [], secrets: {}, run: DEFAULT_RUN_SETTINGS }
+      const asked = { ...request, ...rest, ...change } as unknown as BuildRequest
       return await solve(plan, { request: asked, source }, tools, signal)
     },
     outcomes: () =>

@@ -8,6 +8,7 @@ const context: KeyContext = {
   position: 1,
   platform: { os: 'linux', architecture: 'amd64' },
   hostNames: [],
+  run: { shmSizeBytes: null, ulimits: [] },
 }
 const run: RunOperation = {
   kind: 'run',
@@ -48,10 +49,12 @@ test.for<[string, Partial<RunOperation>]>([
   expect(keyOf(change)).toBe(keyOf({}))
 })
 
-test('names of added hosts, platform and parent matter; the place does not', () => {
+test('names of added hosts, sizes, platform and parent matter; the place does not', () => {
   const keys = [
     keyOf({}),
     keyOf({}, { hostNames: ['db'] }),
+    keyOf({}, { run: { shmSizeBytes: 1 << 20, ulimits: [] } }),
+    keyOf({}, { run: { shmSizeBytes: null, ulimits: [{ name: 'nofile', soft: 1, hard: 2 }] } }),
     keyOf({}, { platform: { os: 'linux', architecture: 'arm64' } }),
     keyOf({}, {}, [{ name: 'parent', digest: 'sha256:q' }]),
   ]

@@ -62,6 +62,43 @@ describe('configuration of a container', () => {
     expect(JSON.stringify(ociConfig(spec, { ...host, limitsSwap: false }))).not.toContain('"swap"')
   })
 
+  test('has what the caller asks for: shares, sets, swap, limits by name, sizes, devices', () => {
+    const limits = {
+      memoryBytes: 1 << 20,
+      cpus: 4,
+      pids: null,
+      memorySwapBytes: -1,
+      cpuShares: 99,
+      cpuQuotaUs: 7000,
+      cpusetCpus: '0-1',
+      cpusetMems: '0',
+    }
+    const rlimits = [
+      { name: 'nofile', soft: 5, hard: 6 },
+      { name: 'memlock', soft: -1, hard: -1 },
+    ]
+    const devices = [{ source: '/dev/null', target: '/dev/nothing', permissions: 'r' }]
+    const { process, linux, mounts } = ociConfig({ ...spec, limits, rlimits, devices, shmSizeBytes: 4096 }, host)
+    const unlimited = '18446744073709551615'
+    expect(JSON.stringify(process.rlimits)).toBe(
+      `[{"type":"RLIMIT_NOFILE","soft":5,"hard":6},{"type":"RLIMIT_MEMLOCK","soft":${unlimited},"hard":${unlimited}}]`,
+    )
+    const rule = { type: 'c', major: 1, minor: 3 }
+    expect(linux.devices).toMatchObject([{ path: '/dev/nothing', ...rule, fileMode: 0o666, uid: 0, gid: 0 }])
+    expect(linux.resources).toEqual({
+      devices: [
+        { allow: false, access: 'rwm' },
+        { allow: true, ...rule, access: 'r' },
+      ],
+      memory: { limit: 1 << 20, swap: -1 },
+      cpu: { shares: 99, quota: 7000, cpus: '0-1', mems: '0' },
+    })
+    expect(mounts.find(({ destination }) => destination === '/dev/shm')?.options).toContain('size=4096')
+    expect(() => ociConfig({ ...spec, rlimits: [{ name: 'x', soft: 1, hard: 1 }] }, host)).toThrow(
+      'invalid ulimit type: x',
+    )
+  })
+
   test.for([
     ['none', { type: 'network' }],
     ['host', undefined],

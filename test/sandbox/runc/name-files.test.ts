@@ -27,5 +27,6 @@ test('looks behind a local resolver, and in the end asks public ones', async () 
 
 test('names the container in its hosts file', () => {
   expect(hostsText('web-1', '10.214.0.3')).toMatch(/^127.0.0.1\tlocalhost\n[^]*10.214.0.3\tweb-1\n$/)
-  expect(hostsText('web-1', null)).not.toContain('web-1')
+  expect(hostsText('web-1', null)).toMatch(/^127.0.0.1\tlocalhost web-1\n/)
+  expect(hostsText('', null)).toMatch(/^127.0.0.1\tlocalhost\n/)
 })
