@@ -1,10 +1,19 @@
 import { SlipwayError } from '#domain/errors'
+import type { StageLint } from '../lint/lint-stage.ts'
 import type { CopyOrigin, PlanStep, ResolvedImage } from './plan.ts'
 import type { PlanInput } from './plan-input.ts'
 import { type ImageOrigin, imageKey } from './resolve-images.ts'
 import { buildStage, type PlanContext } from './stage-builder.ts'
 import type { Origin, StageGraph, StageNode } from './stage-graph.ts'
 import { childState, imageState, type StageState, scratchState } from './stage-state.ts'
+
+/** The values that are known before any stage. */
+export interface Scope {
+  /** Global ARGs and the automatic ones. */
+  globals: ReadonlyMap<string, string>
+  buildArgs: Readonly<Record<string, string>>
+  sourceDateEpoch: number | null
+}
 
 /** Stages in order, with every image they need at hand. */
 export interface ReadyStages {
@@ -14,22 +23,27 @@ export interface ReadyStages {
 }
 
 /** Carries out the stages that the target needs and collects their steps. */
-export function buildStages(input: PlanInput, globals: ReadonlyMap<string, string>, ready: ReadyStages) {
+export function buildStages(input: PlanInput, { globals, buildArgs, sourceDateEpoch }: Scope, ready: ReadyStages) {
   const collector = new StepCollector(ready.images)
   const { source, directives } = input.dockerfile
   const context: PlanContext = {
     source,
     escape: directives.escape,
     globals,
-    buildArgs: input.buildArgs,
+    buildArgs,
     network: input.network,
+    sourceDateEpoch,
     addStep: (step) => collector.add(step),
     originOf: (origin) => collector.originOf(origin),
-    findFrom: (name, stage, numbers) => ready.graph.findFrom(name, stage.platform, numbers),
+    findFrom: (name, _stage, numbers) => ready.graph.findFrom(name, numbers),
   }
+  const lints = new Map<StageNode, StageLint>()
   for (const stage of ready.graph.reachable(ready.target)) {
     const state = collector.start(stage)
-    buildStage(context, stage, state)
+    const base = stage.base.kind === 'stage' ? (lints.get(stage.base.stage) ?? null) : null
+    const lint = input.lint?.openStage(base) ?? null
+    if (lint) lints.set(stage, lint)
+    buildStage(context, stage, state, lint)
     collector.states.set(stage, state)
   }
   return { steps: collector.steps, states: collector.states }

@@ -21,26 +21,45 @@ const ARCHITECTURES: Readonly<Record<string, { architecture: string; variant?: s
   wasm: { architecture: 'wasm' },
 }
 
-/** `os[/architecture[/variant]]`, or one of the two alone; what is missing comes from `fallback`. */
+const COMPONENT = /^[A-Za-z0-9_.-]+$/
+const OS_COMPONENT = /^[A-Za-z0-9_-]+(?:\([A-Za-z0-9_.-]*\))?$/
+
+/** `os[/architecture[/variant]]`, or one of the two alone, which has to be known; what is missing is `fallback`'s. */
 export function parsePlatform(text: string, fallback: Platform): Platform {
-  const [first = '', second, variant] = text.toLowerCase().split('/')
-  const alone = second === undefined
-  const unknown = `failed to parse platform ${text}: "${text}": unknown operating system or architecture`
-  if (alone && !OPERATING_SYSTEMS.includes(first)) {
-    const known = ARCHITECTURES[first]
-    if (!known) throw new SyntaxFault(unknown)
-    return { os: fallback.os, ...known }
+  const fail = (why: string): never => {
+    throw new SyntaxFault(`failed to parse platform ${text}: "${text}": ${why}`)
   }
-  const known = alone ? fallback : ARCHITECTURES[second]
-  if (!OPERATING_SYSTEMS.includes(first) || !known) throw new SyntaxFault(unknown)
-  return normalisePlatform({ os: first, architecture: known.architecture, ...pickVariant(variant ?? known.variant) })
+  const [first = '', second, variant, ...more] = text.split('/')
+  if (text.includes('*')) fail('wildcards not yet supported')
+  if (!OS_COMPONENT.test(first)) fail(`"${first}" is an invalid component`)
+  const wrong = [second, variant].find((part) => part !== undefined && !COMPONENT.test(part))
+  if (wrong !== undefined) fail(`"${wrong}" is an invalid component`)
+  if (more.length > 0) fail('cannot parse platform specifier')
+  const os = first.toLowerCase() === 'macos' ? 'darwin' : first.toLowerCase()
+  if (second !== undefined) return normalisePlatform({ os, ...spellArchitecture(second), ...pickVariant(variant) })
+  if (OPERATING_SYSTEMS.includes(os)) return normalisePlatform({ ...fallback, os })
+  const known = ARCHITECTURES[os] ?? fail('unknown operating system or architecture')
+  return normalisePlatform({ os: fallback.os, ...known })
 }
 
-/** The variant every machine of an architecture has says nothing and goes away. */
+function spellArchitecture(text: string): { architecture: string; variant?: string } {
+  return ARCHITECTURES[text.toLowerCase()] ?? { architecture: text.toLowerCase() }
+}
+
+/** One spelling of each variant; the one that every machine of an architecture has says nothing and goes away. */
 export function normalisePlatform(platform: Platform): Platform {
-  const { os, architecture, variant } = platform
-  const implied = (architecture === 'amd64' && variant === 'v1') || (architecture === 'arm64' && variant === 'v8')
-  return { os, architecture, ...pickVariant(implied ? undefined : variant) }
+  const { os, architecture } = platform
+  const variant = platform.variant?.toLowerCase().replace(/^(\d)/, 'v$1')
+  switch (architecture) {
+    case 'amd64':
+      return { os, architecture, ...pickVariant(variant === 'v1' ? undefined : variant) }
+    case 'arm64':
+      return { os, architecture, ...pickVariant(variant === 'v8' ? undefined : variant) }
+    case 'arm':
+      return { os, architecture, variant: variant || 'v7' }
+    default:
+      return { os, architecture, ...pickVariant(variant) }
+  }
 }
 
 function pickVariant(variant: string | undefined): { variant?: string } {

@@ -1,9 +1,12 @@
-import { DockerfileError, locate } from '../dockerfile/errors.ts'
+import { DockerfileError, locate, SyntaxFault, suggest } from '../dockerfile/errors.ts'
 import { expand } from '../dockerfile/expand.ts'
 import type { ParsedStage } from '../dockerfile/parse.ts'
+import type { GlobalScope } from '../lint/lint-from.ts'
+import { NamedContexts } from './named-contexts.ts'
+import type { Platform } from './plan.ts'
 import type { PlanInput } from './plan-input.ts'
 import { automaticArgs, normalisePlatform, parsePlatform } from './platform.ts'
-import { StageGraph, type StageNode } from './stage-graph.ts'
+import { type Origin, StageGraph, type StageNode } from './stage-graph.ts'
 
 /** The global scope: automatic arguments, then each ARG before the first FROM in the scope so far. */
 export function expandGlobals(input: PlanInput): Map<string, string> {
@@ -18,10 +21,14 @@ export function expandGlobals(input: PlanInput): Map<string, string> {
   const { escape } = dockerfile.directives
   for (const placed of dockerfile.globalArgs) {
     for (const { name, value } of placed.instruction.args) {
-      const own =
-        value === null ? undefined : locate(dockerfile.source, placed, () => expand(value, globals, { escape }).text)
-      const given = Object.hasOwn(buildArgs, name) ? buildArgs[name] : own
-      if (given !== undefined) globals.set(name, given)
+      // A default that is not used may have mistakes.
+      if (Object.hasOwn(buildArgs, name)) globals.set(name, buildArgs[name] ?? '')
+      else if (value !== null) {
+        globals.set(
+          name,
+          locate(dockerfile.source, placed, () => expand(value, globals, { escape }).text),
+        )
+      }
     }
   }
   return globals
@@ -30,7 +37,12 @@ export function expandGlobals(input: PlanInput): Map<string, string> {
 /** The stages with their FROM lines expanded in the global scope. */
 export function readGraph(input: PlanInput, globals: ReadonlyMap<string, string>): StageGraph {
   const { dockerfile } = input
-  const graph = new StageGraph(dockerfile.source, input.namedContexts)
+  const contexts = new NamedContexts(input.namedContexts)
+  const graph = new StageGraph(dockerfile.source, {
+    contexts,
+    platform: normalisePlatform(input.platform),
+    allStages: input.allStages ?? false,
+  })
   dockerfile.stages.forEach((parsed, index) => {
     graph.add(locate(dockerfile.source, parsed, () => readStage(input, globals, graph, { parsed, index })))
   })
@@ -46,24 +58,58 @@ function readStage(
   const { from } = parsed
   const { escape } = input.dockerfile.directives
   const { source } = input.dockerfile
-  const name = expand(from.image, globals, { escape }).text
+  const image = expand(from.image, globals, { escape })
+  input.lint?.readFrom(parsed, { image }, scopeOf(input, globals))
+  const name = image.text
   if (name === '') throw new DockerfileError(`base name (${from.image}) should not be blank`, source, parsed)
-  const wanted = from.platform === null ? null : expand(from.platform, globals, { escape }).text
-  if (wanted === '') {
-    throw new DockerfileError(`empty platform value from expression ${from.platform}`, source, parsed)
-  }
-  const platform = wanted === null ? normalisePlatform(input.platform) : parsePlatform(wanted, input.platform)
-  const label = from.name ?? `stage-${index}`
+  const requested = normalisePlatform(input.platform)
+  const platform = from.platform === null ? requested : readPlatform(input, globals, parsed, from.platform)
   // A named context with the name of a stage stands in for the whole stage.
   const replaced = from.name === null ? null : graph.namedContext(from.name, platform)
   const base = replaced ?? graph.findBase(name, platform)
   return {
     index,
-    label,
+    label: from.name ?? `stage-${index}`,
     parsed,
     base,
-    platform: wanted === null && base.kind === 'stage' ? base.stage.platform : platform,
+    isReplaced: replaced !== null,
+    platform: platformOf(base, { platform, requested }),
     instructions: replaced ? [] : parsed.instructions,
     triggersKnown: false,
+  }
+}
+
+/** What is built on a stage is for its platform, and nothing is for the one that is asked for. */
+function platformOf(base: Origin, { platform, requested }: { platform: Platform; requested: Platform }): Platform {
+  if (base.kind === 'stage') return base.stage.platform
+  return base.kind === 'scratch' ? requested : platform
+}
+
+/** The names that FROM may use: those with a value and those that are only declared. */
+function scopeOf({ dockerfile }: PlanInput, values: ReadonlyMap<string, string>): GlobalScope {
+  return {
+    values,
+    declared: dockerfile.globalArgs.flatMap((placed) => placed.instruction.args.map(({ name }) => name)),
+  }
+}
+
+function readPlatform(
+  input: PlanInput,
+  globals: ReadonlyMap<string, string>,
+  parsed: ParsedStage,
+  written: string,
+): Platform {
+  const { escape } = input.dockerfile.directives
+  const platform = expand(written, globals, { escape })
+  input.lint?.readFrom(parsed, { platform }, scopeOf(input, globals))
+  const { text, unset } = platform
+  const [unknown] = unset
+  const meant = unknown === undefined ? '' : suggest(unknown, [...globals.keys()])
+  if (text === '') throw new SyntaxFault(`empty platform value from expression ${written}${meant}`)
+  try {
+    return parsePlatform(text, input.platform)
+  } catch (error) {
+    if (error instanceof SyntaxFault) throw new SyntaxFault(`${error.message}${meant}`, { cause: error })
+    throw error
   }
 }

@@ -1,10 +1,10 @@
 import { BuildErrorKind, SlipwayError, SourceError } from '#domain/errors'
-import { type LineRange, renderExcerpt } from '../dockerfile/errors.ts'
+import { renderExcerpt } from '../dockerfile/errors.ts'
 import { parseTrigger } from '../dockerfile/parse.ts'
 import type { ResolvedImage } from './plan.ts'
 import type { PlanInput } from './plan-input.ts'
 import { formatPlatform } from './platform.ts'
-import type { Origin, StageGraph, StageNode } from './stage-graph.ts'
+import type { Need, Origin, StageGraph, StageNode } from './stage-graph.ts'
 
 export type ImageOrigin = Extract<Origin, { kind: 'image' }>
 
@@ -21,25 +21,30 @@ export async function resolveImages(
   const images = new Map<string, ResolvedImage>()
   for (;;) {
     const stages = graph.reachable(target)
-    const wanted = stages.flatMap((stage) => graph.needs(stage))
-    const missing = new Map<string, { origin: ImageOrigin; at: LineRange }>()
-    for (const { origin, at } of wanted) {
-      if (origin.kind !== 'image' || images.has(imageKey(origin))) continue
-      if (!missing.has(imageKey(origin))) missing.set(imageKey(origin), { origin, at })
+    const missing = new Map<string, ImageNeed>()
+    for (const need of stages.flatMap((stage) => graph.needs(stage))) {
+      if (!isImageNeed(need) || images.has(imageKey(need.origin))) continue
+      if (!missing.has(imageKey(need.origin))) missing.set(imageKey(need.origin), need)
     }
     const open = stages.filter((stage) => !stage.triggersKnown)
     if (missing.size === 0 && open.length === 0) return images
     await Promise.all(
-      [...missing].map(async ([key, { origin, at }]) => images.set(key, await resolveImage(input, origin, at, signal))),
+      [...missing].map(async ([key, need]) => images.set(key, await resolveImage(input, graph, need, signal))),
     )
     for (const stage of open) addTriggers(stage, images, input)
   }
 }
 
+type ImageNeed = Need & { origin: ImageOrigin }
+
+function isImageNeed(need: Need): need is ImageNeed {
+  return need.origin.kind === 'image'
+}
+
 async function resolveImage(
   input: PlanInput,
-  origin: ImageOrigin,
-  at: LineRange,
+  graph: StageGraph,
+  { origin, name, at }: ImageNeed,
   signal: AbortSignal,
 ): Promise<ResolvedImage> {
   try {
@@ -49,7 +54,9 @@ async function resolveImage(
     if (!kind || kind === 'cancelled' || !(error instanceof Error)) throw error
     const { source } = input.dockerfile
     const place = { file: source.name, line: at.first, excerpt: renderExcerpt(source, at) }
-    throw new SourceError(kind, error.message, place, { cause: error })
+    // An image that nobody has may be a stage that is misspelt.
+    const meant = kind === 'pull-not-found' || kind === 'pull-denied' ? graph.suggestStage(name) : ''
+    throw new SourceError(kind, `${error.message}${meant}`, place, { cause: error })
   }
 }
 
@@ -60,16 +67,19 @@ export function imageKey(origin: ImageOrigin): string {
 
 /** ONBUILD of the base fires first in the stage that is built from it, and is not inherited further. */
 function addTriggers(stage: StageNode, images: ReadonlyMap<string, ResolvedImage>, input: PlanInput): void {
-  const { base } = stage
-  const texts =
-    base.kind === 'image'
-      ? (images.get(imageKey(base))?.config.config?.OnBuild ?? [])
-      : base.kind === 'stage'
-        ? base.stage.parsed.instructions.flatMap(({ instruction }) =>
-            instruction.kind === 'ONBUILD' ? [instruction.trigger] : [],
-          )
-        : []
-  const triggers = texts.map((text) => parseTrigger(text, input.dockerfile.source, stage.parsed))
-  stage.instructions = [...triggers, ...stage.instructions]
   stage.triggersKnown = true
+  // What stands in for a stage is taken as it is.
+  if (stage.isReplaced) return
+  const triggers = triggersOf(stage.base, images).map((text) =>
+    parseTrigger(text, input.dockerfile.source, stage.parsed),
+  )
+  if (triggers.length > 0) stage.instructions = [...triggers, ...stage.instructions]
+}
+
+function triggersOf(base: Origin, images: ReadonlyMap<string, ResolvedImage>): readonly string[] {
+  if (base.kind === 'image') return images.get(imageKey(base))?.config.config?.OnBuild ?? []
+  if (base.kind !== 'stage' || base.stage.isReplaced) return []
+  return base.stage.parsed.instructions.flatMap(({ instruction }) =>
+    instruction.kind === 'ONBUILD' ? [instruction.trigger] : [],
+  )
 }

@@ -1,13 +1,14 @@
 import { posix } from 'node:path'
 import { locate, type SourceText } from '../dockerfile/errors.ts'
-import { expand } from '../dockerfile/expand.ts'
+import { type Expanded, type ExpandOptions, expand } from '../dockerfile/expand.ts'
 import type { ArgInstruction, PlacedInstruction } from '../dockerfile/instruction.ts'
+import type { StageLint } from '../lint/lint-stage.ts'
 import { applyMetadata, type Expander } from './metadata.ts'
-import type { CopyOrigin, Operation, PlanStep } from './plan.ts'
+import type { CopyOrigin, Operation, PlanStep, WorkdirOperation } from './plan.ts'
 import { planCopy } from './plan-copy.ts'
 import { planRun } from './plan-run.ts'
 import type { Origin, StageNode } from './stage-graph.ts'
-import { addHistory, type StageState, setVariable } from './stage-state.ts'
+import { addHistory, joinWorkingDir, type StageState, setVariable } from './stage-state.ts'
 
 /** What all stages of one plan share. */
 export interface PlanContext {
@@ -17,6 +18,8 @@ export interface PlanContext {
   globals: ReadonlyMap<string, string>
   buildArgs: Readonly<Record<string, string>>
   network: 'default' | 'none' | 'host'
+  /** Unix seconds; null for the real time. */
+  sourceDateEpoch: number | null
   /** Adds a step and answers its index. */
   addStep: (step: PlanStep) => number
   /** The files behind a name in `--from`: a step of another stage or of an image, or a named context. */
@@ -31,29 +34,57 @@ export interface Turn {
   state: StageState
   placed: PlacedInstruction
   expander: Expander
+  /** Expands a text; names without a value are warned of. */
+  read: (text: string, variables: ReadonlyMap<string, string>, options: ExpandOptions) => Expanded
   addStep: (operation: Operation) => number
 }
 
 /** Carries out the instructions of a stage on its state; makes a step of each that makes files. */
-export function buildStage(context: PlanContext, stage: StageNode, state: StageState): void {
+export function buildStage(
+  context: PlanContext,
+  stage: StageNode,
+  state: StageState,
+  lint: StageLint | null = null,
+): void {
   for (const placed of stage.instructions) {
-    locate(context.source, placed, () => applyInstruction(openTurn(context, stage, state, placed)))
+    // Values of one instruction see the variables before it, even those it sets itself.
+    const variables = new Map(state.env)
+    const read: Turn['read'] = (text, known, options) => {
+      const expanded = expand(text, known, options)
+      lint?.unset(expanded.unset, placed, { variables: known, args: state.args })
+      return expanded
+    }
+    locate(context.source, placed, () => {
+      applyInstruction({ ...openTurn(context, stage, state, placed), ...withVariables(variables, context, read) })
+      const words = (text: string) => expand(text, variables, { escape: context.escape })
+      lint?.instruction(placed, { shell: state.config.Shell, expand: words })
+    })
   }
 }
 
-function openTurn(context: PlanContext, stage: StageNode, state: StageState, placed: PlacedInstruction): Turn {
-  // Values of one instruction see the variables before it, even those it sets itself.
-  const before = new Map(state.env)
-  const { escape } = context
+function withVariables(
+  variables: ReadonlyMap<string, string>,
+  { escape }: PlanContext,
+  read: Turn['read'],
+): Pick<Turn, 'expander' | 'read'> {
+  const expander: Expander = {
+    word: (text) => read(text, variables, { escape }).text,
+    words: (text) => read(text, variables, { escape }).words,
+  }
+  return { expander, read }
+}
+
+function openTurn(
+  context: PlanContext,
+  stage: StageNode,
+  state: StageState,
+  placed: PlacedInstruction,
+): Omit<Turn, 'expander' | 'read'> {
   return {
     context,
     stage,
     state,
     placed,
-    expander: {
-      word: (text) => expand(text, before, { escape }).text,
-      words: (text) => expand(text, before, { escape }).words,
-    },
     addStep: (operation) => {
       const { title, first: line, last: lastLine } = placed
       const step = context.addStep({ stage: stage.label, title, line, lastLine, operation })
@@ -96,35 +127,42 @@ function applyInstruction(turn: Turn): void {
   }
 }
 
+/** Arguments that only tell what is scanned; no step sees them. */
+const NO_VARIABLES = ['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE']
+
+/** Unlike those of ENV, each value sees the ones before it in the same instruction. A default counts only if it is used. */
 function applyArg(turn: Turn, instruction: ArgInstruction): void {
-  const { state, context, expander } = turn
-  const args = instruction.args.map((arg) => {
-    const name = expander.word(arg.name)
-    const given = Object.hasOwn(context.buildArgs, name) ? context.buildArgs[name] : undefined
-    const own = arg.value === null ? context.globals.get(name) : expander.word(arg.value)
-    return { name, value: given ?? own ?? null }
+  const { state } = turn
+  const texts = instruction.args.map((arg) => {
+    const { name } = arg
+    const value = valueOf(turn, arg)
+    if (value !== null && !NO_VARIABLES.includes(name)) setVariable(state, name, value)
+    state.args.push({ name, value })
+    return value === null ? name : `${name}=${value}`
   })
-  for (const { name, value } of args) if (value !== null) setVariable(state, name, value)
-  state.args = [...state.args, ...args]
-  const text = args.map(({ name, value }) => (value === null ? name : `${name}=${value}`)).join(' ')
-  addHistory(state, `ARG ${text}`, null)
+  addHistory(state, `ARG ${texts.join(' ')}`, null)
+}
+
+function valueOf({ context, state, read }: Turn, { name, value }: ArgInstruction['args'][number]): string | null {
+  if (Object.hasOwn(context.buildArgs, name)) return context.buildArgs[name] ?? ''
+  if (value === null) return context.globals.get(name) ?? null
+  return read(value, state.env, { escape: context.escape }).text
 }
 
 function applyWorkdir(turn: Turn, value: string): void {
-  const { state, expander, addStep } = turn
-  const written = expander.word(value)
-  // An absolute path stays as written in the config; the directory made is the clean one.
-  const path = written.startsWith('/') ? written : posix.join(state.config.WorkingDir || '/', written)
-  const absolute = path.startsWith('/') ? path : `/${path}`
-  state.config.WorkingDir = absolute
-  const clean = cleanPath(absolute)
-  const user = state.config.User ?? ''
-  const step = clean === '/' ? null : addStep({ kind: 'workdir', input: state.fileSystem, path: clean, user })
-  addHistory(state, `WORKDIR ${absolute}`, step)
+  const { state, expander, addStep, context } = turn
+  const path = joinWorkingDir(state.config.WorkingDir, expander.word(value))
+  state.config.WorkingDir = path
+  addHistory(state, `WORKDIR ${path}`, path === '/' ? null : addStep(makeDirectory(state, path, context)))
 }
 
-/** An absolute path without `.`, `..` and doubled or trailing slashes. */
-function cleanPath(path: string): string {
-  const clean = posix.resolve('/', path)
-  return clean === '' ? '/' : clean
+/** The directory that is made is the clean path, of which the config keeps what was written. */
+function makeDirectory(state: StageState, path: string, { sourceDateEpoch }: PlanContext): WorkdirOperation {
+  return {
+    kind: 'workdir',
+    input: state.fileSystem,
+    path: posix.resolve(path),
+    user: state.config.User ?? '',
+    ...(sourceDateEpoch === null ? {} : { timestamp: sourceDateEpoch }),
+  }
 }

@@ -1,11 +1,9 @@
-import { formatImageReference, parseImageReference } from '#domain/image-reference'
-import { DockerfileError, locate, type SourceText, SyntaxFault, suggest } from '../dockerfile/errors.ts'
+import { parseImageReference } from '#domain/image-reference'
+import { DockerfileError, type LineRange, locate, type SourceText, SyntaxFault, suggest } from '../dockerfile/errors.ts'
 import type { PlacedInstruction } from '../dockerfile/instruction.ts'
 import type { ParsedStage } from '../dockerfile/parse.ts'
+import type { NamedContexts } from './named-contexts.ts'
 import type { ImageResolver, Platform } from './plan.ts'
-
-/** A named context as the planner sees it: its files stay where they are. */
-export type PlannedContext = { kind: 'context' } | { kind: 'image'; reference: string; resolver?: ImageResolver }
 
 /** Where a name in FROM or `--from` leads. */
 export type Origin =
@@ -21,10 +19,29 @@ export interface StageNode {
   label: string
   parsed: ParsedStage
   base: Origin
+  /** Whether a named context stands in for all of it. */
+  isReplaced: boolean
   platform: Platform
   /** What runs: triggers of the base in front, once they are known. */
   instructions: readonly PlacedInstruction[]
   triggersKnown: boolean
+}
+
+/** Something that a stage is built from. */
+export interface Need {
+  origin: Origin
+  /** As the Dockerfile names it. */
+  name: string
+  at: LineRange
+  /** FROM, or what kind of `--from`. */
+  by: 'base' | 'copy' | 'mount'
+}
+
+export interface GraphOptions {
+  contexts: NamedContexts
+  platform: Platform
+  /** Whether stages count that the target does not need. */
+  allStages: boolean
 }
 
 /** The stages of one Dockerfile and how names find them. */
@@ -32,11 +49,17 @@ export class StageGraph {
   readonly stages: StageNode[] = []
   readonly source: SourceText
   readonly #byName = new Map<string, StageNode>()
-  readonly #contexts: Readonly<Record<string, PlannedContext>>
+  readonly #contexts: NamedContexts
+  readonly #platform: Platform
+  readonly #allStages: boolean
+  readonly #needs = new WeakMap<readonly PlacedInstruction[], readonly Need[]>()
 
-  constructor(source: SourceText, contexts: Readonly<Record<string, PlannedContext>>) {
+  /** Images that are only copied from are those of `platform`, whichever the stage is for. */
+  constructor(source: SourceText, { contexts, platform, allStages }: GraphOptions) {
     this.source = source
     this.#contexts = contexts
+    this.#platform = platform
+    this.#allStages = allStages
   }
 
   /** Adds the next stage in file order; of two with one name the later one is found. */
@@ -47,53 +70,78 @@ export class StageGraph {
 
   /** Where FROM leads: an earlier stage, nothing, a named context, or an image. */
   findBase(name: string, platform: Platform): Origin {
-    const stage = this.#byName.get(name.toLowerCase())
+    const stage = this.#byName.get(name)
     if (stage) return { kind: 'stage', stage }
-    return this.namedContext(name, platform) ?? (name === 'scratch' ? { kind: 'scratch' } : toImage(name, platform))
+    if (name === 'scratch') return { kind: 'scratch' }
+    return this.namedContext(name, platform) ?? this.#toImage(name, platform)
   }
 
   /** Where `--from` leads; COPY may also give a stage's number. */
-  findFrom(name: string, platform: Platform, numbers: boolean): Origin {
+  findFrom(name: string, numbers: boolean): Origin {
     const stage = this.#byName.get(name.toLowerCase())
     if (stage) return { kind: 'stage', stage }
-    if (numbers && /^\d+$/.test(name)) {
-      const numbered = this.stages[Number(name)]
-      if (!numbered) throw new SyntaxFault(`invalid stage index ${name}: there are ${this.stages.length} stages`)
-      return { kind: 'stage', stage: numbered }
-    }
-    return this.findBase(name, platform)
+    if (!numbers || !/^[+-]?\d+$/.test(name)) return this.findBase(name, this.#platform)
+    const numbered = this.stages[Number(name)]
+    if (numbered) return { kind: 'stage', stage: numbered }
+    throw new SyntaxFault(
+      `invalid stage index ${Number(name)}: expected one of the ${this.stages.length} stages, counted from 0`,
+    )
   }
 
   namedContext(name: string, platform: Platform): Origin | null {
-    const key = Object.keys(this.#contexts).find((candidate) => isSameName(candidate, name))
-    const context = key === undefined ? undefined : this.#contexts[key]
-    if (key === undefined || !context) return null
-    if (context.kind === 'context') return { kind: 'context', name: key }
-    const { reference, resolver } = context
-    return { kind: 'image', reference, platform, ...(resolver ? { resolver } : {}) }
+    const found = this.#contexts.find(name, platform)
+    if (!found) return null
+    const { key, context } = found
+    switch (context.kind) {
+      case 'context':
+        return { kind: 'context', name: key }
+      case 'scratch':
+        return { kind: 'scratch' }
+      case 'image': {
+        const { reference, resolver } = context
+        return { kind: 'image', reference, platform, ...(resolver ? { resolver } : {}) }
+      }
+      default:
+        return context satisfies never
+    }
   }
 
   /** The stage to build: the last one, or the one of that name. */
   target(name: string | null): StageNode {
     const stage = name === null ? this.stages.at(-1) : this.#byName.get(name.toLowerCase())
     if (stage) return stage
-    const message = `target stage "${name}" could not be found${suggest(name ?? '', [...this.#byName.keys()])}`
+    const message = `target stage "${name}" could not be found${this.suggestStage(name ?? '')}`
     throw new DockerfileError(message, this.source, { first: 1, last: 1 })
   }
 
-  /** What a stage needs, in order: its base first, then each `--from`, with the instruction that names it. */
-  needs(stage: StageNode): { origin: Origin; at: { first: number; last: number } }[] {
-    const named = stage.instructions.flatMap((placed) =>
-      namesOf(placed).map(({ name, numbers }) => ({
-        origin: locate(this.source, placed, () => this.findFrom(name, stage.platform, numbers)),
-        at: placed,
-      })),
-    )
-    return [{ origin: stage.base, at: stage.parsed }, ...named]
+  /** A stage with nearly this name, in words to add to a message. */
+  suggestStage(name: string): string {
+    return suggest(name, [...this.#byName.keys()])
   }
 
-  /** All stages the target needs, in file order. */
+  /** What a stage needs, in order: its base first, then each `--from`, with the instruction that names it. */
+  needs(stage: StageNode): readonly Need[] {
+    const known = this.#needs.get(stage.instructions)
+    if (known) return known
+    const { base: origin, parsed, instructions } = stage
+    const needs: Need[] = [{ origin, name: parsed.from.image, at: parsed, by: 'base' }]
+    for (const placed of instructions) {
+      for (const { name, by } of namesOf(placed)) {
+        needs.push({
+          origin: locate(this.source, placed, () => this.findFrom(name, by === 'copy')),
+          name,
+          by,
+          at: placed,
+        })
+      }
+    }
+    this.#needs.set(instructions, needs)
+    return needs
+  }
+
+  /** All stages the target needs, in file order; all of the file where they are asked for. */
   reachable(target: StageNode): StageNode[] {
+    if (this.#allStages) return this.stages
     const found = new Set<StageNode>()
     const open = [target]
     for (let stage = open.pop(); stage; stage = open.pop()) {
@@ -104,76 +152,24 @@ export class StageGraph {
     return this.stages.filter((stage) => found.has(stage))
   }
 
-  /** Fails where stages need each other in a circle, or need one that comes later. */
-  checkOrder(target: StageNode): void {
-    for (const stage of this.stages) {
-      const circle = this.#stageNeeds(stage).find(({ stage: needed }) => this.#leadsTo(needed, stage))
-      if (circle) {
-        throw new DockerfileError(`circular dependency detected on stage: ${stage.label}`, this.source, circle.at)
-      }
-    }
-    for (const stage of this.reachable(target)) {
-      const later = this.#stageNeeds(stage).find(({ stage: needed }) => needed.index >= stage.index)
-      if (!later) continue
-      const message = `cannot copy from stage "${later.stage.label}", it needs to be defined before current stage "${stage.label}"`
-      throw new DockerfileError(message, this.source, later.at)
-    }
-  }
-
-  #stageNeeds(stage: StageNode): { stage: StageNode; at: { first: number; last: number } }[] {
-    return this.#safeNeeds(stage).flatMap(({ origin, at }) =>
-      origin.kind === 'stage' ? [{ stage: origin.stage, at }] : [],
-    )
-  }
-
-  /** A mistake in a stage that nobody builds is nobody's trouble. */
-  #safeNeeds(stage: StageNode): ReturnType<StageGraph['needs']> {
+  #toImage(name: string, platform: Platform): Origin {
     try {
-      return this.needs(stage)
-    } catch {
-      return []
+      parseImageReference(name)
+    } catch (error) {
+      const message = `failed to parse stage name "${name}": invalid reference format${this.suggestStage(name)}`
+      throw new SyntaxFault(message, { cause: error })
     }
-  }
-
-  #leadsTo(from: StageNode, goal: StageNode): boolean {
-    const seen = new Set<StageNode>()
-    const open = [from]
-    for (let stage = open.pop(); stage; stage = open.pop()) {
-      if (stage === goal) return true
-      if (seen.has(stage)) continue
-      seen.add(stage)
-      open.push(...this.#stageNeeds(stage).map((need) => need.stage))
-    }
-    return false
+    return { kind: 'image', reference: name, platform }
   }
 }
 
 /** The names that an instruction takes files from. */
-function namesOf(placed: PlacedInstruction): { name: string; numbers: boolean }[] {
+function namesOf(placed: PlacedInstruction): { name: string; by: 'copy' | 'mount' }[] {
   const { instruction } = placed
-  if (instruction.kind === 'COPY') return instruction.from === null ? [] : [{ name: instruction.from, numbers: true }]
+  if (instruction.kind === 'COPY') return instruction.from === null ? [] : [{ name: instruction.from, by: 'copy' }]
   if (instruction.kind !== 'RUN') return []
   return instruction.mounts.flatMap((options) => {
     const from = options.findLast((option) => option.key === 'from')?.value
-    return from ? [{ name: from, numbers: false }] : []
+    return from ? [{ name: from, by: 'mount' as const }] : []
   })
-}
-
-function toImage(name: string, platform: Platform): Origin {
-  try {
-    parseImageReference(name)
-  } catch (error) {
-    throw new SyntaxFault(`failed to parse image name "${name}": invalid reference format`, { cause: error })
-  }
-  return { kind: 'image', reference: name, platform }
-}
-
-/** Whether a context's name means this image or stage: the same text, or the same image spelled differently. */
-function isSameName(context: string, name: string): boolean {
-  if (context.toLowerCase() === name.toLowerCase()) return true
-  try {
-    return formatImageReference(parseImageReference(context)) === formatImageReference(parseImageReference(name))
-  } catch {
-    return false
-  }
 }

@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import type { HistoryEntry, ImageConfig, RuntimeConfig } from '../image/config.ts'
 import type { FileSystem, PlannedHistory, Platform, ResolvedImage } from './plan.ts'
 
@@ -14,7 +15,7 @@ export interface StageState {
   /** ENV and ARG together: what expansion and RUN see. The last writer of a name wins. */
   env: Map<string, string>
   /** ARGs in scope, in the order of their declarations. */
-  args: readonly { name: string; value: string | null }[]
+  args: { name: string; value: string | null }[]
   /** Whether this stage itself has a CMD: ENTRYPOINT then leaves it. */
   hasCommand: boolean
 }
@@ -60,10 +61,12 @@ function newState(
   const state: StageState = {
     ...rest,
     env: new Map(base?.env),
-    args: base?.args ?? [],
+    args: [...(base?.args ?? [])],
     hasCommand: false,
   }
-  const env = rest.config.Env ?? []
+  const { WorkingDir, Env } = rest.config
+  if (WorkingDir) rest.config.WorkingDir = joinWorkingDir('/', WorkingDir)
+  const env = Env ?? []
   rest.config.Env = env.some((entry) => entry.startsWith('PATH=')) ? env : [...env, `PATH=${DEFAULT_PATH}`]
   for (const entry of rest.config.Env) {
     const { name, value } = splitEnv(entry)
@@ -75,6 +78,12 @@ function newState(
 function splitEnv(entry: string): { name: string; value: string } {
   const equals = entry.indexOf('=')
   return equals < 0 ? { name: entry, value: '' } : { name: entry.slice(0, equals), value: entry.slice(equals + 1) }
+}
+
+/** An absolute path stays as written; any other is joined to the current directory and cleaned. */
+export function joinWorkingDir(current: string | undefined, path: string): string {
+  if (path.startsWith('/')) return path
+  return path === '' ? current || '/' : posix.resolve('/', current || '/', path)
 }
 
 /** Sets a variable as the newest one: order is by the last writer. */

@@ -1,7 +1,7 @@
 import { formatImageReference } from '#domain/image-reference'
 import type { NamedContext } from '../contract.ts'
 import type { ImageResolver } from '../plan/plan.ts'
-import type { PlannedContext } from '../plan/stage-graph.ts'
+import type { PlannedContext } from '../plan/named-contexts.ts'
 import type { Registry } from '../registry/contract.ts'
 import { pairLayers, registrySource } from './image-blobs.ts'
 import { resolveLayoutImage } from './oci-layout.ts'
@@ -33,6 +33,7 @@ function planContext(context: NamedContext): PlannedContext {
     case 'context':
       return { kind: 'context' }
     case 'image':
+      if (context.reference === 'scratch') return { kind: 'scratch' }
       return { kind: 'image', reference: context.reference }
     case 'oci-layout': {
       const { path, reference } = context
