@@ -46,6 +46,7 @@ export interface AttestationStatement {
   predicateType: string
   /** What exports to directories and archives name it: `provenance.json`. */
   fileName: string
+  predicate: unknown
   bytes: Buffer
 }
 

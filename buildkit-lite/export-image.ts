@@ -1,15 +1,15 @@
-import { copyFile, mkdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { mkdir } from 'node:fs/promises'
 import { openSys } from '#host/sys'
+import type { SnapshotView } from '#sandbox'
 import type { BuildTools, BuiltImage } from './contract.ts'
-import { createLayerFromTree } from './layers/create-layer.ts'
 import { EMPTY_CHAIN, extendChain } from './solver/chain.ts'
 import { copyContents } from './solver/copy-entry.ts'
 import { createPause } from './solver/copy-task.ts'
 import { NO_EXCLUSION, treeOnDisk } from './solver/file-tree.ts'
 import { materialise } from './solver/layer-files.ts'
+import { plainFiles } from './solver/source-files.ts'
 
-type ExportTools = Pick<BuildTools, 'blobs' | 'registry' | 'snapshots' | 'sharedWork'>
+export type ExportTools = Pick<BuildTools, 'blobs' | 'registry' | 'snapshots' | 'sharedWork'>
 
 /** Writes the image's root file system below a directory, owned by whoever runs this. */
 export async function exportDirectory(
@@ -20,11 +20,16 @@ export async function exportDirectory(
 ): Promise<void> {
   await using root = await openImageRoot(image, tools, signal)
   await mkdir(directory, { recursive: true })
+  await copyRoot(root.rootDir, directory, signal)
+}
+
+/** Copies a whole tree into a directory, owned by whoever runs this. */
+export async function copyRoot(rootDir: string, directory: string, signal: AbortSignal): Promise<void> {
   const task = {
     sys: openSys(),
     root: directory,
-    tree: treeOnDisk(root.rootDir),
-    sourceRoot: root.rootDir,
+    tree: treeOnDisk(rootDir),
+    files: plainFiles(rootDir),
     keepOwner: false,
     owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     mode: null,
@@ -35,21 +40,8 @@ export async function exportDirectory(
   await copyContents(task, '/', '/')
 }
 
-/** Writes the image's root file system as a tar archive, with its owners. */
-export async function exportTar(
-  image: BuiltImage,
-  path: string,
-  tools: ExportTools,
-  signal: AbortSignal,
-): Promise<void> {
-  await using root = await openImageRoot(image, tools, signal)
-  const archive = await createLayerFromTree(root.rootDir, { compression: 'none' }, tools.blobs, signal)
-  await mkdir(dirname(path), { recursive: true })
-  await copyFile(await tools.blobs.pathOf(archive.descriptor.digest), path)
-}
-
 /** Fetches the layers that are not here yet, and mounts all of them. */
-async function openImageRoot(image: BuiltImage, tools: ExportTools, signal: AbortSignal) {
+export async function openImageRoot(image: BuiltImage, tools: ExportTools, signal: AbortSignal): Promise<SnapshotView> {
   await fetchLayers(image, tools, signal)
   const chain = extendChain(
     EMPTY_CHAIN,

@@ -2,13 +2,15 @@ import { createWriteStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Pack, pack as packTar } from 'tar-stream'
-import { type Digest, digestHex } from '#domain/digest'
+import { SlipwayError } from '#domain/errors'
 import { formatImageReference, type ImageReference } from '#domain/image-reference'
+import type { BuiltResult } from './built-result.ts'
 import type { BuiltImage } from './contract.ts'
+import { blobPath, LAYOUT_FILE, layoutIndex, layoutOf, namedDescriptors } from './image/layout.ts'
 import type { BlobStore } from './layers/blob-store.ts'
 
 export interface ArchiveRequest {
-  image: BuiltImage
+  image: BuiltImage | BuiltResult
   names: readonly ImageReference[]
   path: string
 }
@@ -27,15 +29,26 @@ export async function writeDockerArchive(
   blobs: BlobStore,
   signal: AbortSignal,
 ): Promise<void> {
-  const { image, names } = request
+  const image = onlyImage(request.image)
   const manifest = [
     {
       Config: blobPath(image.configDigest),
-      RepoTags: names.filter((name) => name.tag).map(formatImageReference),
+      RepoTags: request.names.filter((name) => name.tag).map(formatImageReference),
       Layers: image.layers.map((layer) => blobPath(layer.descriptor.digest)),
     },
   ]
   await writeArchive(request, blobs, [{ name: 'manifest.json', bytes: toJson(manifest) }], signal)
+}
+
+/** Docker's archives hold images, and no index of several. */
+export function onlyImage(built: BuiltImage | BuiltResult): BuiltImage {
+  if (!('images' in built)) return built
+  if (!built.isIndex) return built.images[0].image
+  const what = built.images.length > 1 ? `an index of ${built.images.length} platforms` : 'an image with attestations'
+  throw new SlipwayError(
+    'unsupported',
+    `docker exporter does not currently support exporting manifest lists: this is ${what}, use type=oci or push it`,
+  )
 }
 
 async function writeArchive(
@@ -44,22 +57,19 @@ async function writeArchive(
   more: readonly { name: string; bytes: Buffer }[],
   signal: AbortSignal,
 ): Promise<void> {
+  const layout = layoutOf(image)
   const pack = packTar()
   const written = pipeline(pack as unknown as Readable, createWriteStream(path), { signal })
   written.catch(() => {})
-  const seen = new Set<Digest>()
-  for (const { descriptor } of image.layers) {
-    if (seen.has(descriptor.digest)) continue
-    seen.add(descriptor.digest)
+  for (const { descriptor } of layout.layers) {
     const bytes = await blobs.read(descriptor.digest, signal)
     await addEntry(pack, { name: blobPath(descriptor.digest), sizeBytes: descriptor.size }, bytes)
   }
   const files = [
-    { name: blobPath(image.configDigest), bytes: image.config },
-    { name: blobPath(image.manifestDigest), bytes: image.manifest },
+    ...[...layout.documents].map(([digest, bytes]) => ({ name: blobPath(digest), bytes })),
     ...more,
-    { name: 'index.json', bytes: toJson(indexOf(image, names)) },
-    { name: 'oci-layout', bytes: toJson({ imageLayoutVersion: '1.0.0' }) },
+    { name: 'index.json', bytes: toJson(layoutIndex(namedDescriptors(layout, names))) },
+    { name: LAYOUT_FILE.name, bytes: toJson(LAYOUT_FILE.content) },
   ]
   for (const { name, bytes } of files) await addEntry(pack, { name, sizeBytes: bytes.length }, Readable.from([bytes]))
   pack.finalize()
@@ -73,33 +83,6 @@ async function addEntry(pack: Pack, file: { name: string; sizeBytes: number }, b
   bytes.on('error', reject)
   bytes.pipe(sink)
   await promise
-}
-
-/** One descriptor a name, as the layout has no other place for names. */
-function indexOf(image: BuiltImage, names: readonly ImageReference[]): object {
-  const { architecture, os, variant } = JSON.parse(image.config.toString('utf8')) as Record<string, string>
-  const descriptor = {
-    mediaType: image.manifestMediaType,
-    digest: image.manifestDigest,
-    size: image.manifest.length,
-    platform: { architecture, os, ...(variant ? { variant } : {}) },
-  }
-  const manifests = names.map((name) => ({
-    ...descriptor,
-    annotations: {
-      'io.containerd.image.name': formatImageReference(name),
-      'org.opencontainers.image.ref.name': name.tag ?? 'latest',
-    },
-  }))
-  return {
-    schemaVersion: 2,
-    mediaType: 'application/vnd.oci.image.index.v1+json',
-    manifests: manifests.length > 0 ? manifests : [descriptor],
-  }
-}
-
-function blobPath(digest: Digest): string {
-  return `blobs/sha256/${digestHex(digest)}`
 }
 
 function toJson(value: unknown): Buffer {

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
-import type { ImageReference, Tag } from '#domain/image-reference'
+import { type ImageReference, Tag } from '#domain/image-reference'
+import type { BuiltResult } from './built-result.ts'
 import type { BuiltImage } from './contract.ts'
 import type { Registry } from './registry/contract.ts'
 
@@ -32,6 +33,39 @@ export async function pushByDigest(
   await registry.pushManifest({ ...to, tag: null, digest: image.manifestDigest }, manifestOf(image), signal)
 }
 
+/**
+ * Pushes all that a build made to each reference's repository: the images, what is said of them, and then the index
+ * under every tag, or under its digest alone.
+ */
+export async function pushResult(
+  result: BuiltResult,
+  { names, byDigestOnly }: { names: readonly ImageReference[]; byDigestOnly: boolean },
+  registry: Registry,
+  signal: AbortSignal,
+): Promise<void> {
+  const { bytes, mediaType, digest } = result
+  const repositories = Map.groupBy(names, (one) => `${one.registry}/${one.repository}`)
+  for (const [, [first, ...others]] of repositories) {
+    if (!first) continue
+    for (const { image } of result.images) await pushByDigest(image, first, registry, signal)
+    for (const attestation of result.attestations) {
+      for (const blob of attestation.blobs)
+        await registry.pushBlob(first, { ...smallBlob(blob.bytes), digest: blob.digest }, signal)
+      await registry.pushManifest({ ...first, tag: null, digest: attestation.digest }, attestation, signal)
+    }
+    if (result.isIndex)
+      await registry.pushManifest({ ...first, tag: null, digest }, { bytes, mediaType, digest }, signal)
+    for (const { tag } of byDigestOnly ? [] : [first, ...others])
+      await registry.pushManifest({ ...first, tag: tag ?? LATEST, digest: null }, { bytes, mediaType, digest }, signal)
+  }
+}
+
+const LATEST = Tag.parse('latest')
+
+function smallBlob(bytes: Buffer) {
+  return { sizeBytes: bytes.length, open: async (): Promise<Readable> => Readable.from([bytes]) }
+}
+
 /** Points a tag at an image that was pushed by its digest. */
 export async function pushTag(
   image: BuiltImage,
@@ -57,8 +91,7 @@ async function pushBlobs(
     const open = async (): Promise<Readable> => await image.content.open(layer, either)
     await registry.pushBlob(to, { digest, sizeBytes, open, ...mountFrom }, either)
   })
-  const open = async (): Promise<Readable> => Readable.from([image.config])
-  pushes.push(registry.pushBlob(to, { digest: image.configDigest, sizeBytes: image.config.length, open }, either))
+  pushes.push(registry.pushBlob(to, { ...smallBlob(image.config), digest: image.configDigest }, either))
   try {
     await Promise.all(pushes)
   } catch (error) {

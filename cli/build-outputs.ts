@@ -1,102 +1,118 @@
 import { createReadStream } from 'node:fs'
-import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { mkdir, mkdtempDisposable } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import {
-  type BuiltImage,
-  exportDirectory,
-  exportTar,
+  type BuiltResult,
+  exportResult,
+  exportResultTar,
   fetchLayers,
-  pushImage,
+  onlyImage,
+  pushResult,
   writeDockerArchive,
   writeOciArchive,
+  writeOciLayout,
+  writeResult,
 } from '#buildkit-lite'
 import { formatImageReference, type ImageReference, parseImageReference } from '#domain/image-reference'
-import { type BuildFlags, readFields } from './build-flags.ts'
 import type { Engine } from './engine.ts'
-import { UsageError } from './exit-codes.ts'
 import type { Progress } from './progress.ts'
+import type { ImageOutput, Output } from './read-output.ts'
 
-/** One place that the image goes to. `dest` `-` is standard output. */
-export type Output =
-  | { kind: 'oci' | 'docker' | 'tar'; dest: string }
-  | { kind: 'local'; dest: string }
-  | { kind: 'push'; names: readonly string[] }
-  | { kind: 'none' }
-
-/** Reads every `-o`, with `--push` as one more. */
-export function readOutputs(flags: Pick<BuildFlags, 'output' | 'push' | 'tag'>): Output[] {
-  const outputs = flags.output.map((text) => readOutput(text, flags.tag))
-  if (flags.push) outputs.push(pushOutput(flags.tag))
-  return outputs.filter((output) => output.kind !== 'none')
+export interface SendContext {
+  engine: Pick<Engine, 'tools' | 'registry' | 'registryWith'>
+  progress: Pick<Progress, 'during'>
+  /** What the user is told besides. */
+  note: (text: string) => void
 }
 
-function readOutput(text: string, tags: readonly string[]): Output {
-  if (!text.includes('=')) return text === '-' ? { kind: 'tar', dest: '-' } : { kind: 'local', dest: resolve(text) }
-  const fields = readFields(text)
-  const dest = fields['dest'] === '-' ? '-' : fields['dest'] && resolve(fields['dest'])
-  const names = fields['name'] ? fields['name'].split(',') : tags
-  const type = fields['type'] ?? ''
-  switch (type) {
-    case 'oci':
-    case 'docker':
-    case 'tar':
-      return { kind: type, dest: dest ?? '-' }
-    case 'local':
-      if (!dest || dest === '-') throw new UsageError('--output type=local needs dest=DIRECTORY')
-      return { kind: 'local', dest }
-    case 'registry':
-      return pushOutput(names)
-    case 'image':
-      return fields['push'] === 'true' ? pushOutput(names) : { kind: 'none' }
-    default:
-      throw new UsageError(`--output "${text}" has no type of oci, docker, tar, local, registry, image`)
-  }
+/** What reports say of a build: the result in the form in which it went out, and the names it has. */
+export interface SentResult {
+  result: BuiltResult
+  names: readonly string[]
 }
 
-function pushOutput(names: readonly string[]): Output {
-  if (names.length === 0) throw new UsageError('a push needs a name: give one with -t HOST/NAME:TAG')
-  return { kind: 'push', names }
-}
-
+/** Names as users write them, spelled out. */
 export function readNames(names: readonly string[]): ImageReference[] {
-  return names.map((name) => {
-    const reference = parseImageReference(name)
-    return parseImageReference(formatImageReference(reference))
+  return names.map((name) => parseImageReference(formatImageReference(parseImageReference(name))))
+}
+
+/** Sends the result to every output, in order; the last image that goes out is the one to be reported. */
+export async function sendOutputs(
+  outputs: readonly Output[],
+  built: BuiltResult,
+  context: SendContext,
+  signal: AbortSignal,
+): Promise<SentResult | null> {
+  for (const note of built.notes) context.note(note)
+  let sent: SentResult | null = null
+  for (const output of outputs) {
+    if (output.kind === 'local' || output.kind === 'tar') await sendFiles(output, built, context, signal)
+    else if (output.kind !== 'cacheonly') sent = await sendImage(output, built, context, signal)
+  }
+  return sent
+}
+
+async function sendFiles(
+  output: Extract<Output, { kind: 'local' | 'tar' }>,
+  built: BuiltResult,
+  { engine: { tools }, progress }: SendContext,
+  signal: AbortSignal,
+): Promise<void> {
+  if (output.kind === 'local') {
+    await progress.during('exporting to directory', () => exportResult(built, output, tools, signal))
+    return
+  }
+  await progress.during('exporting to tar', async () => {
+    await toDestination(output.dest, (dest) => exportResultTar(built, { ...output, dest }, tools, signal))
   })
 }
 
-export async function sendOutput(
-  output: Output,
-  image: BuiltImage,
-  { engine, progress, names }: { engine: Engine; progress: Progress; names: readonly ImageReference[] },
+async function sendImage(
+  output: ImageOutput,
+  built: BuiltResult,
+  context: SendContext,
+  signal: AbortSignal,
+): Promise<SentResult> {
+  const { engine, progress, note } = context
+  const references = readNames(output.names)
+  const names = references.map(formatImageReference)
+  const { settings } = output
+  const result = await progress.during('exporting layers', () =>
+    writeResult(built.graphs, { settings, names }, engine.tools, signal),
+  )
+  for (const text of result.notes) if (!built.notes.includes(text)) note(text)
+  if (output.kind !== 'image') {
+    await sendArchive(output, { result, references }, context, signal)
+    return { result, names }
+  }
+  if (!output.push) {
+    note('the image stays in the builder’s cache: add push=true, or type=oci or docker with dest=FILE, to take it out')
+    return { result, names }
+  }
+  const { byDigestOnly, isCanonical, isInsecure } = output.push
+  const registry = isInsecure ? await engine.registryWith(references.map((one) => one.registry)) : engine.registry
+  await progress.during(`pushing ${names.join(', ')}`, () =>
+    pushResult(result, { names: references, byDigestOnly }, registry, signal),
+  )
+  const canonical = references.map((one) => formatImageReference({ ...one, tag: null, digest: result.digest }))
+  return { result, names: byDigestOnly ? canonical : [...names, ...(isCanonical ? canonical : [])] }
+}
+
+async function sendArchive(
+  output: Extract<ImageOutput, { kind: 'oci' | 'docker' }>,
+  { result, references: names }: { result: BuiltResult; references: readonly ImageReference[] },
+  { engine: { tools }, progress }: SendContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const { tools, registry } = engine
-  switch (output.kind) {
-    case 'oci':
-    case 'docker': {
-      const writeArchive = output.kind === 'oci' ? writeOciArchive : writeDockerArchive
-      return await progress.during(`exporting to ${output.kind} archive`, async () => {
-        await fetchLayers(image, tools, signal)
-        await toDestination(output.dest, (path) => writeArchive({ image, names, path }, tools.blobs, signal))
-      })
-    }
-    case 'tar':
-      return await progress.during('exporting to tar', async () => {
-        await toDestination(output.dest, (path) => exportTar(image, path, tools, signal))
-      })
-    case 'local':
-      return await progress.during('exporting to directory', () => exportDirectory(image, output.dest, tools, signal))
-    case 'push':
-      return await progress.during(`pushing ${output.names.join(', ')}`, () =>
-        pushImage(image, readNames(output.names), registry, signal),
-      )
-    case 'none':
-      return
-    default:
-      output satisfies never
-  }
+  const { kind, dest, isTar } = output
+  if (kind === 'docker') onlyImage(result)
+  await progress.during(`exporting to ${kind} image format`, async () => {
+    for (const { image } of result.images) await fetchLayers(image, tools, signal)
+    if (!isTar) return await writeOciLayout({ image: result, names, path: dest }, tools.blobs, signal)
+    const write = kind === 'oci' ? writeOciArchive : writeDockerArchive
+    await toDestination(dest, (path) => write({ image: result, names, path }, tools.blobs, signal))
+  })
 }
 
 /** Archives are written as files; for standard output by way of one. */
@@ -109,25 +125,4 @@ async function toDestination(dest: string, write: (path: string) => Promise<void
   const path = join(work.path, 'archive')
   await write(path)
   await pipeline(createReadStream(path), process.stdout, { end: false })
-}
-
-/** `--iidfile` and `--metadata-file`. */
-export async function writeReports(
-  flags: Pick<BuildFlags, 'iidfile' | 'metadataFile'>,
-  image: BuiltImage,
-  names: readonly ImageReference[],
-): Promise<void> {
-  if (flags.iidfile) await writeFile(flags.iidfile, image.configDigest)
-  if (!flags.metadataFile) return
-  const report = {
-    'containerimage.config.digest': image.configDigest,
-    'containerimage.descriptor': {
-      mediaType: image.manifestMediaType,
-      digest: image.manifestDigest,
-      size: image.manifest.length,
-    },
-    'containerimage.digest': image.manifestDigest,
-    ...(names.length > 0 ? { 'image.name': names.map(formatImageReference).join(',') } : {}),
-  }
-  await writeFile(flags.metadataFile, `${JSON.stringify(report, null, 2)}\n`)
 }

@@ -1,153 +1,160 @@
-import { readFile, realpath } from 'node:fs/promises'
-import { basename, isAbsolute, join, relative, resolve } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
-import {
-  type BuildRequest,
-  type BuiltImage,
-  build,
-  DEFAULT_IMAGE_SETTINGS,
-  DEFAULT_RUN_SETTINGS,
-  hostPlatform,
-  missingDockerfile,
-  openScratch,
-  parsePlatform,
-} from '#buildkit-lite'
-import { messageOf, SlipwayError, SourceError } from '#domain/errors'
-import { makeDataDir } from '#host/data-dir'
-import { openSys } from '#host/sys'
-import { addBuildFlags, type BuildFlags, readHosts, readPairs, readSecrets } from './build-flags.ts'
-import { readNames, readOutputs, sendOutput, writeReports } from './build-outputs.ts'
+import { type BuildTools, type BuiltResult, buildAll, exportCaches, importCaches } from '#buildkit-lite'
+import { addBuildFlags, type BuildFlags } from './build-flags.ts'
+import { readNames, type SendContext, sendOutputs } from './build-outputs.ts'
+import { imageId, writeReports } from './build-reports.ts'
+import { readCacheSources, readCacheTargets } from './cache-flags.ts'
 import type { CommandContext } from './command-context.ts'
-import { builderDir, openEngine } from './engine.ts'
+import { describeFailure, describeWarnings } from './describe-outcome.ts'
+import { openEngine } from './engine.ts'
 import { EXIT, UsageError } from './exit-codes.ts'
-import { isRemote, openContext } from './open-context.ts'
-import { type Progress, SILENT } from './progress.ts'
-import { createPlainProgress } from './progress-plain.ts'
-import { createRawProgress } from './progress-rawjson.ts'
-import { readContexts } from './read-contexts.ts'
+import { readImageSettings, readPlatforms } from './image-settings.ts'
+import { openProgress, type ProgressForm, readProgressForm } from './open-progress.ts'
+import type { Progress } from './progress.ts'
+import { readOutputs } from './read-outputs.ts'
+import { readAsked, readRequest } from './read-request.ts'
+import { watchRegistry } from './watch-inputs.ts'
 
-/** The caches of what is built from the command line, apart from those of projects. */
-const CACHE_SCOPE = 'local'
-const DEFAULT_NAME = 'Dockerfile'
+const USAGE = '[flags] PATH | URL | -'
 
 /** `slipway build`: the same engine as the workers', with no service running. */
 export function buildCommand(context: CommandContext): Command {
   const command = new Command('build')
     .description('build an image from a Dockerfile')
-    .argument('<context>', 'a directory, a git URL (…#ref:subdir), or - for a tar on standard input')
-  return addBuildFlags(command).action(async (place: string, flags: BuildFlags) => {
-    process.exitCode = await runBuild(context, place, flags)
+    .usage(USAGE)
+    .argument('[context...]', 'a directory, a git URL (…#ref:subdir), or - for a tar on standard input')
+  return addBuildFlags(command).action(async (places: string[], flags: BuildFlags) => {
+    process.exitCode = await runBuild(context, onlyPlace(places), flags)
   })
 }
 
+function onlyPlace([place, ...more]: readonly string[]): string {
+  if (place !== undefined && more.length === 0) return place
+  throw new UsageError(
+    `'slipway build' requires 1 argument, the build context${place === undefined ? '' : `; it has ${more.length + 1}`}\n\n` +
+      `Usage:  slipway build ${USAGE}\n\nRun 'slipway build --help' for more information`,
+  )
+}
+
+/** Everything that flags say, read before anything is opened. */
+function readFlags(flags: BuildFlags) {
+  readNames(flags.tag)
+  const cacheTargets = readCacheTargets(flags.cacheTo)
+  const inlineCache = cacheTargets.some(({ kind }) => kind === 'inline')
+  const image = { ...readImageSettings(flags), ...(inlineCache ? { inlineCache } : {}) }
+  return {
+    form: readProgressForm(flags),
+    asked: readAsked(flags),
+    image,
+    platforms: readPlatforms(flags.platform),
+    outputs: readOutputs(flags, image),
+    cacheSources: readCacheSources(flags.cacheFrom),
+    cacheTargets,
+  }
+}
+type ReadFlags = ReturnType<typeof readFlags>
+
 async function runBuild(context: CommandContext, place: string, flags: BuildFlags): Promise<number> {
   const { signal } = context
-  const names = readNames(flags.tag)
-  const outputs = readOutputs(flags)
-  const config = context.config()
-  await using stack = new AsyncDisposableStack()
-  const progress = createProgress(flags)
+  const read = readFlags(flags)
+  const notes = readNotes(flags)
+  const progress = openProgress(read.form, signal)
   try {
-    const request = await readRequest({ place, flags, dataDir: config.dataDir }, stack, signal)
-    await using engine = await openEngine(config, context.createLog('error'))
-    const image = await build(request, { ...engine.tools, report: (event) => progress.show(event) }, signal)
-    for (const output of outputs) await sendOutput(output, image, { engine, progress, names }, signal)
-    await writeReports(flags, image, names)
-    printResult(image, flags)
+    const result = await buildAndSend(context, { place, flags, read, progress, note: (text) => notes.push(text) })
+    await progress.close()
+    printEnding(progress, { form: read.form, isLong: flags.debug, notes })
+    if (read.form === 'quiet') process.stdout.write(`${imageId(result)}\n`)
     return EXIT.done
   } catch (error) {
+    await progress.close()
     if (error instanceof UsageError) throw error
     if (signal.aborted) {
-      process.stderr.write('interrupted\n')
+      process.stderr.write('ERROR: interrupted\n')
       return EXIT.interrupted
     }
-    process.stderr.write(describeFailure(error))
+    printEnding(progress, { form: read.form, isLong: flags.debug, notes })
+    process.stderr.write(describeFailure(error, read.form === 'none' ? [] : progress.failures))
     return EXIT.failed
   }
 }
 
-function createProgress({ quiet, progress: form }: BuildFlags): Progress {
-  if (quiet) return SILENT
-  const options = { form, output: process.stderr, now: () => Date.now() }
-  return form === 'rawjson' ? createRawProgress(options) : createPlainProgress(options)
+interface Work {
+  place: string
+  flags: BuildFlags
+  read: ReadFlags
+  progress: Progress
+  note: (text: string) => void
 }
 
-/** What was asked for, read from the flags; what is opened for it is closed with `stack`. */
-async function readRequest(
-  { place, flags, dataDir }: { place: string; flags: BuildFlags; dataDir: string },
-  stack: AsyncDisposableStack,
+async function buildAndSend(context: CommandContext, work: Work): Promise<BuiltResult> {
+  const { signal } = context
+  const { place, flags, read, progress, note } = work
+  const { platforms, asked, image, outputs } = read
+  const config = context.config()
+  await using stack = new AsyncDisposableStack()
+  const opened = await readRequest({ place, flags, asked, dataDir: config.dataDir, progress }, stack, signal)
+  await using engine = await openEngine(config, context.createLog('error'))
+  const cache = await openCache(engine.tools, work, signal)
+  const built = await buildAll(
+    { ...opened, image, platform: platforms[0] },
+    platforms,
+    {
+      ...{ ...engine.tools, cache, registry: watchRegistry(engine.registry, progress) },
+      report: (event, platform) => progress.show(event, platforms.length > 1 ? platformName(platform) : undefined),
+    },
+    signal,
+  )
+  const sending: SendContext = { engine, progress, note }
+  const sent = await sendOutputs(outputs, built, sending, signal)
+  await exportAll(built, engine.tools, work, signal)
+  const { result, names } = sent ?? { result: built, names: [] }
+  await writeReports(flags, result, names)
+  return result
+}
+
+async function openCache(
+  tools: Omit<BuildTools, 'report'>,
+  { read: { cacheSources }, progress, note }: Work,
   signal: AbortSignal,
-): Promise<BuildRequest> {
-  const dockerfile = await findDockerfile(place, flags.file)
-  const workDir = isRemote(place) ? await openWorkDir(dataDir, stack) : ''
-  const inside = 'path' in dockerfile ? { dockerfile: dockerfile.path } : {}
-  return {
-    context: stack.use(await openContext(place, { workDir, ...inside }, signal)),
-    namedContexts: await readContexts(flags.buildContext, stack),
-    dockerfile,
-    target: flags.target ?? null,
-    buildArgs: readPairs('--build-arg', flags.buildArg),
-    labels: readPairs('--label', flags.label),
-    platform: readPlatform(flags.platform),
-    useCache: flags.cache,
-    noCacheStages: [],
-    pull: flags.pull,
-    network: flags.network,
-    extraHosts: readHosts(flags.addHost),
-    secrets: await readSecrets(flags.secret),
-    run: DEFAULT_RUN_SETTINGS,
-    image: DEFAULT_IMAGE_SETTINGS,
-    cacheScope: CACHE_SCOPE,
-    subject: await subjectOf(place, flags.file),
-  }
+): Promise<BuildTools['cache']> {
+  if (cacheSources.length === 0) return tools.cache
+  return await progress.during('importing cache manifests', () => importCaches(cacheSources, tools, note, signal))
 }
 
-/** Where a context that is fetched lies; what a killed build left there goes with the next build. */
-async function openWorkDir(dataDir: string, stack: AsyncDisposableStack): Promise<string> {
-  await makeDataDir(dataDir)
-  return stack.use(await openScratch(openSys(), builderDir(dataDir))).dir
+async function exportAll(
+  { graphs }: BuiltResult,
+  tools: Omit<BuildTools, 'report'>,
+  { read: { cacheTargets }, progress, note }: Work,
+  signal: AbortSignal,
+): Promise<void> {
+  const targets = cacheTargets.filter(({ kind }) => kind !== 'inline')
+  if (targets.length === 0) return
+  await progress.during('exporting cache', () => exportCaches(graphs, targets, { tools, warn: note }, signal))
 }
 
-/** The same Dockerfile of the same directory, or of any commit of the same repository. */
-async function subjectOf(place: string, file: string | undefined): Promise<string> {
-  if (!isRemote(place)) return JSON.stringify([await realpath(place), resolve(file ?? join(place, DEFAULT_NAME))])
-  return JSON.stringify([place === '-' ? process.cwd() : place.split('#', 1)[0], file ?? DEFAULT_NAME])
+function platformName({ os, architecture, variant }: { os: string; architecture: string; variant?: string }): string {
+  return `${os}/${architecture}${variant ? `/${variant}` : ''}`
 }
 
-/** Relative to the working directory, as with `docker build`; it need not lie in the context. */
-async function findDockerfile(place: string, file: string | undefined): Promise<BuildRequest['dockerfile']> {
-  if (file === undefined) return { path: DEFAULT_NAME }
-  if (file === '-') {
-    if (place === '-') throw new UsageError('the context and the Dockerfile cannot both come from standard input')
-    return { name: DEFAULT_NAME, text: await text(process.stdin) }
-  }
-  if (isRemote(place)) return { path: file }
-  const inside = relative(resolve(place), resolve(file))
-  if (inside !== '' && !inside.startsWith('..') && !isAbsolute(inside)) return { path: inside }
-  const content = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') throw missingDockerfile(file, error)
-    throw new SlipwayError('dockerfile-invalid', `failed to read dockerfile ${file}: ${messageOf(error)}`)
-  })
-  return { name: basename(file), text: content }
+/** What has no effect here, but is no reason not to build. */
+function readNotes(flags: BuildFlags): string[] {
+  if (flags.load)
+    throw new UsageError(
+      '--load needs a Docker daemon, and there is none here. Use "-o type=docker | docker load" or --push instead',
+    )
+  const notes: string[] = []
+  if (flags.builder !== undefined) notes.push(`--builder ${flags.builder} is ignored: there is one builder`)
+  if (flags.cgroupParent !== undefined)
+    notes.push(`--cgroup-parent ${flags.cgroupParent} is ignored: steps have control groups of Slipway's own`)
+  return notes
 }
 
-function readPlatform(platform: string | undefined): BuildRequest['platform'] {
-  if (platform === undefined) return hostPlatform()
-  try {
-    return parsePlatform(platform, hostPlatform())
-  } catch (error) {
-    throw new UsageError(messageOf(error))
-  }
-}
-
-function printResult(image: BuiltImage, flags: BuildFlags): void {
-  if (flags.quiet) process.stdout.write(`${image.manifestDigest}\n`)
-  else process.stderr.write(`built ${image.manifestDigest}\n`)
-}
-
-/** The place in the Dockerfile, if there is one, and then what went wrong. */
-function describeFailure(error: unknown): string {
-  const excerpt = error instanceof SourceError ? `${error.excerpt}\n` : ''
-  return `${excerpt}ERROR: failed to build: ${messageOf(error)}\n`
+/** Notes and warnings; `rawjson` has its own form of them, and quiet builds have none. */
+function printEnding(
+  { warnings }: Progress,
+  { form, isLong, notes }: { form: ProgressForm; isLong: boolean; notes: readonly string[] },
+): void {
+  if (form === 'rawjson' || form === 'quiet' || form === 'none') return
+  process.stderr.write(describeWarnings(warnings, isLong))
+  for (const note of notes) process.stderr.write(`NOTE: ${note}\n`)
 }

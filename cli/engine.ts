@@ -13,6 +13,8 @@ import { openRegistry } from './registry-access.ts'
 export interface Engine extends AsyncDisposable {
   tools: Omit<BuildTools, 'report'>
   registry: Registry
+  /** A client that also takes plain HTTP from these registries. */
+  registryWith(insecure: readonly string[]): Promise<Registry>
 }
 
 export async function openEngine(config: Config, log: Logger): Promise<Engine> {
@@ -39,7 +41,8 @@ export async function openEngine(config: Config, log: Logger): Promise<Engine> {
     now: () => Date.now(),
   }
   const owned = stack.move()
-  return { tools, registry, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  const registryWith = (insecure: readonly string[]) => openRegistry(config, homedir(), insecure)
+  return { tools, registry, registryWith, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 /** One message instead of the first failed mount. */

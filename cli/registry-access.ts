@@ -8,7 +8,7 @@ import { readRegistries } from '#host/registries'
 const TOKEN_USER = 'slipway'
 
 /** A client with what this machine knows: our own registry first, then Docker Hub; credentials of both kinds. */
-export async function openRegistry(config: Config, home: string): Promise<Registry> {
+export async function openRegistry(config: Config, home: string, insecure: readonly string[] = []): Promise<Registry> {
   const registries = await readRegistries(config.registriesFile)
   const ownToken = await readToken(join(config.dataDir, 'admin-token'))
   const fromDocker = await dockerCredentials(join(home, '.docker', 'config.json'))
@@ -21,6 +21,7 @@ export async function openRegistry(config: Config, home: string): Promise<Regist
   const own = ownToken === null && config.ownRegistry ? [] : [config.registryHost]
   return createRegistry({
     ...registries,
+    insecure: [...registries.insecure, ...insecure],
     searchOrder: registries.searchOrder ?? [...own, 'docker.io'],
     credentialsFor,
   })

@@ -76,6 +76,7 @@ export async function commitLayer(
 }
 
 const PACK_THREAD = new URL('./pack-thread.ts', import.meta.url)
+export const TREES_THREAD = new URL('./trees-thread.ts', import.meta.url)
 const SMALL_ENTRIES = 64
 const SMALL_BYTES = 256 * 1024
 

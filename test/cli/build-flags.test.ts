@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { readHosts, readPairs, readSecrets } from '../../cli/build-flags.ts'
-import { readNames, readOutputs } from '../../cli/build-outputs.ts'
 import { UsageError } from '../../cli/exit-codes.ts'
 import { readContexts } from '../../cli/read-contexts.ts'
 
@@ -53,31 +52,4 @@ test('contexts are directories, layouts and images', async () => {
     d: { kind: 'context' },
   })
   await expect(readContexts(['e=https://example.com/x.git'], stack)).rejects.toThrow('not supported yet')
-})
-
-test.for<[string[], object[]]>([
-  [['type=oci,dest=/o.tar'], [{ kind: 'oci', dest: '/o.tar' }]],
-  [['type=docker'], [{ kind: 'docker', dest: '-' }]],
-  [['type=tar,dest=-'], [{ kind: 'tar', dest: '-' }]],
-  [['type=local,dest=/out'], [{ kind: 'local', dest: '/out' }]],
-  [['/out'], [{ kind: 'local', dest: '/out' }]],
-  [['-'], [{ kind: 'tar', dest: '-' }]],
-  [['type=registry'], [{ kind: 'push', names: ['h.io/a'] }]],
-  [['type=image'], []],
-  [['type=image,push=true,name=h.io/b'], [{ kind: 'push', names: ['h.io/b'] }]],
-])('-o %j', ([output, expected]) => {
-  expect(readOutputs({ output, push: false, tag: ['h.io/a'] })).toEqual(expected)
-})
-
-test('--push is an output, and needs a name', () => {
-  expect(readOutputs({ output: [], push: true, tag: ['h.io/a'] })).toEqual([{ kind: 'push', names: ['h.io/a'] }])
-  expect(() => readOutputs({ output: [], push: true, tag: [] })).toThrow(UsageError)
-  expect(() => readOutputs({ output: ['type=zip'], push: false, tag: [] })).toThrow(UsageError)
-  expect(() => readOutputs({ output: ['type=local'], push: false, tag: [] })).toThrow(UsageError)
-})
-
-test('names without a tag are latest', () => {
-  expect(readNames(['127.0.0.1:5000/a/b'])).toMatchObject([
-    { registry: '127.0.0.1:5000', repository: 'a/b', tag: 'latest' },
-  ])
 })
