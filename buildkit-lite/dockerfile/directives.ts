@@ -7,47 +7,52 @@ export interface Directives {
   check: string | null
 }
 
-const DIRECTIVE = /^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$/
+const KEYS = ['escape', 'syntax', 'check']
 
 /** Takes lines from the top; the first one that is no directive ends the block for good. */
 export class DirectiveReader {
   readonly #seen = new Map<string, string>()
+  readonly #default: Directives['escape']
   #done = false
+
+  constructor(escape: Directives['escape']) {
+    this.#default = escape
+  }
 
   /** Whether the line is a directive. */
   accept(line: string): boolean {
     if (this.#done) return false
-    const match = DIRECTIVE.exec(line)
-    const key = match?.[1]?.toLowerCase() ?? ''
-    const value = match?.[2] ?? ''
-    if (key !== 'escape' && key !== 'syntax' && key !== 'check') {
+    const directive = parseDirective(line, '#')
+    if (!directive) {
       this.#done = true
       return false
     }
+    const { key, value } = directive
     if (this.#seen.has(key)) throw new SyntaxFault(`only one ${key} parser directive can be used`)
     if (key === 'escape' && value !== '\\' && value !== '`') {
       throw new SyntaxFault(`invalid escape token '${value}' does not match \` or \\`)
     }
-    if (key === 'syntax') refuseForeignSyntax(value)
     this.#seen.set(key, value)
     return true
   }
 
+  get escape(): Directives['escape'] {
+    const value = this.#seen.get('escape')
+    return value === '`' || value === '\\' ? value : this.#default
+  }
+
   result(): Directives {
-    return {
-      escape: this.#seen.get('escape') === '`' ? '`' : '\\',
-      syntax: this.#seen.get('syntax') ?? null,
-      check: this.#seen.get('check') ?? null,
-    }
+    const { escape } = this
+    return { escape, syntax: this.#seen.get('syntax') ?? null, check: this.#seen.get('check') ?? null }
   }
 }
 
-const BUILT_IN =
-  /^(?:(?:docker\.io\/)?docker\/dockerfile(?:-upstream)?(?::[\w.-]+)?(?:@sha256:[0-9a-f]{64})?|dockerfile\.v0)$/
-
-/** The one frontend is built in; any release of the standard syntax is read by it. */
-function refuseForeignSyntax(value: string): void {
-  const image = value.split(' ', 1)[0] ?? ''
-  if (BUILT_IN.test(image)) return
-  throw new SyntaxFault(`syntax ${image} is not supported: expected docker/dockerfile in any version`)
+/** `key = value` behind the comment sign; null where it is none of ours. */
+export function parseDirective(line: string, sign: string): { key: string; value: string } | null {
+  if (!line.startsWith(sign)) return null
+  const text = line.slice(sign.length)
+  const match = /^\s*([a-zA-Z][a-zA-Z0-9]*)\s*=/.exec(text)
+  const key = match?.[1]?.toLowerCase() ?? ''
+  const value = text.slice(match?.[0].length).trim()
+  return match && KEYS.includes(key) && value !== '' ? { key, value } : null
 }

@@ -16,8 +16,8 @@ export function parseDuration(text: string): number {
   const body = text.replace(/^[+-]/, '')
   const sign = text.startsWith('-') ? -1 : 1
   if (body === '0') return 0
-  if (!/^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(body)) {
-    throw new SyntaxFault(`time: invalid duration "${text}"`)
+  if (!/^(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(body)) {
+    throw new SyntaxFault(`time: invalid duration "${text}", expected a number with a unit, as 30s or 1m30s`)
   }
   let total = 0
   for (const [, amount, unit] of body.matchAll(/([\d.]+)([^\d.]+)/g)) total += Number(amount) * (UNITS[unit ?? ''] ?? 0)

@@ -23,30 +23,35 @@ export class DockerfileError extends SourceError {
 /** A mistake found by a part that does not know where in the file it works; its caller adds the place. */
 export class SyntaxFault extends Error {}
 
-/** Runs `work`; a `SyntaxFault` becomes a `DockerfileError` at these lines. */
-export function locate<T>(source: SourceText, lines: LineRange, work: () => T): T {
+/** Runs `work`; a `SyntaxFault` becomes a `DockerfileError` at these lines, with `prefix` in front of its message. */
+export function locate<T>(source: SourceText, lines: LineRange, work: () => T, prefix = ''): T {
   try {
     return work()
   } catch (error) {
-    if (error instanceof SyntaxFault) throw new DockerfileError(error.message, source, lines, { cause: error })
-    throw error
+    if (!(error instanceof SyntaxFault)) throw error
+    throw new DockerfileError(prefix + error.message, source, lines, { cause: error })
   }
 }
 
 const CONTEXT_LINES = 2
 const RULE = '-'.repeat(20)
+/** A line may have 64 KiB; nobody reads so much of it. */
+const SHOWN_CHARACTERS = 1000
 
 /** The lines with their numbers, `>>>` at the guilty ones and up to two lines around them. */
 export function renderExcerpt(source: SourceText, lines: LineRange): string {
-  const all = source.text.split('\n').map((line) => line.replace(/\r$/, ''))
+  const all = source.text.split('\n')
   const first = Math.min(Math.max(1, lines.first), all.length)
   const last = Math.min(Math.max(first, lines.last), all.length)
-  const shown = all.slice(Math.max(0, first - 1 - CONTEXT_LINES), last + CONTEXT_LINES)
+  const shown = all
+    .slice(Math.max(0, first - 1 - CONTEXT_LINES), last + CONTEXT_LINES)
+    .map((line) => line.replace(/\r$/, ''))
   const start = Math.max(1, first - CONTEXT_LINES)
   const body = shown.map((line, index) => {
     const number = start + index
     const marker = number >= first && number <= last ? '>>> ' : '    '
-    return `${String(number).padStart(4)} | ${marker}${line}`
+    const shown = line.length > SHOWN_CHARACTERS ? `${line.slice(0, SHOWN_CHARACTERS)}…` : line
+    return `${String(number).padStart(4)} | ${marker}${shown}`
   })
   return [`${source.name}:${first}`, RULE, ...body, RULE].join('\n')
 }

@@ -16,15 +16,17 @@ export class Flags {
     const equals = word.indexOf('=')
     const name = word.slice(2, equals < 0 ? undefined : equals)
     const type = Object.hasOwn(this.#types, name) ? this.#types[name] : undefined
-    if (!type) throw new SyntaxFault(`unknown flag: --${name}${suggest(name, Object.keys(this.#types))}`)
-    const seen = this.#values.get(name) ?? []
-    if (type !== 'list' && seen.length > 0) throw new SyntaxFault(`duplicate flag specified: ${name}`)
-    this.#values.set(name, [...seen, this.#valueOf(name, type, equals < 0 ? null : word.slice(equals + 1))])
+    if (!type) throw new SyntaxFault(unknownFlag(name, Object.keys(this.#types)))
+    const seen = this.#values.get(name)
+    if (seen && type !== 'list') throw new SyntaxFault(`duplicate flag specified: ${name}`)
+    const value = this.#valueOf(name, type, equals < 0 ? null : word.slice(equals + 1))
+    if (seen) seen.push(value)
+    else this.#values.set(name, [value])
   }
 
   #valueOf(name: string, type: FlagType, value: string | null): string {
-    if (type !== 'boolean') {
-      if (value === null) throw new SyntaxFault(`missing a value on flag: --${name}`)
+    if (type !== 'boolean' || value === '') {
+      if (value === null || type === 'boolean') throw new SyntaxFault(`missing a value on flag: --${name}`)
       return value
     }
     const lower = (value ?? 'true').toLowerCase()
@@ -49,5 +51,11 @@ export class Flags {
 /** For instructions that have no flags. */
 export function refuseFlags(words: readonly string[]): void {
   const word = words[0]
-  if (word !== undefined) throw new SyntaxFault(`unknown flag: ${word.split('=', 1)[0]}`)
+  if (word !== undefined) throw new SyntaxFault(unknownFlag(word.slice(2).split('=', 1)[0] ?? '', []))
+}
+
+/** A near name, or all names where none is near. */
+function unknownFlag(name: string, known: readonly string[]): string {
+  const all = known.length === 0 ? ', the instruction has none' : `, expected one of --${known.join(', --')}`
+  return `unknown flag: --${name}${suggest(name, known) || all}`
 }

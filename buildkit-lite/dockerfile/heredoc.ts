@@ -1,5 +1,5 @@
-import { expand } from './expand.ts'
-import { splitQuoted } from './words.ts'
+import { SyntaxFault } from './errors.ts'
+import { type Expanded, type ExpandOptions, expand } from './expand.ts'
 
 /** What `<<WORD` announces. */
 export interface HeredocMark {
@@ -16,50 +16,35 @@ export interface Heredoc extends HeredocMark {
 }
 
 const NO_VARIABLES = new Map<string, string>()
-const MARK = /^\d*<<(-?)([^<]*)$/
+const MARK = /^\d*<<(-?)\s*([^<]*)$/
 
-/** Reads one word as `[fd]<<[-]WORD`; null where it is none. */
+/** Reads one word as `[fd]<<[-]WORD`; null where it is none. The escape is a backslash whatever the file says. */
 export function parseHeredocMark(word: string): HeredocMark | null {
   const match = MARK.exec(word)
   const name = match?.[2] ?? ''
   if (!match || name === '') return null
-  const unquoted = name.replace(/^\s+/, '')
-  const { words, text } = expand(maskDollars(unquoted), NO_VARIABLES, { escape: '\\' })
-  if (words.length !== 1) return null
-  return { name: text, chomp: match[1] === '-', expands: text === unquoted }
+  const read = readWords(name, { escape: '\\', keep: 'variables' })
+  const [only] = read?.words ?? []
+  if (!read || only === undefined || read.words.length !== 1) return null
+  return { name: only, chomp: match[1] === '-', expands: !read.quoted }
 }
 
-/** The here-documents that a line announces, from left to right. `spaced` lets a blank stand before WORD, as in RUN. */
-export function findHeredocs(line: string, spaced: boolean): HeredocMark[] {
-  if (!hasClosedQuotes(line)) return []
-  const words = splitQuoted(line, '\\')
-  const marks: HeredocMark[] = []
-  for (let at = 0; at < words.length; at++) {
-    const word = words[at] ?? ''
-    const open = spaced && /^\d*<<-?$/.test(word)
-    const mark = parseHeredocMark(open ? word + (words[++at] ?? '') : word)
-    if (mark) marks.push(mark)
+/** The here-documents that a line announces, from left to right. A line that is no shell text announces none. */
+export function findHeredocs(line: string): HeredocMark[] {
+  const words = readWords(line, { escape: '\\', keep: 'everything' })?.words ?? []
+  return words.map(parseHeredocMark).filter((mark) => mark !== null)
+}
+
+function readWords(text: string, options: ExpandOptions): Expanded | null {
+  try {
+    return expand(text, NO_VARIABLES, options)
+  } catch (error) {
+    if (error instanceof SyntaxFault) return null
+    throw error
   }
-  return marks
 }
 
 /** The body as a file: `<<-` loses the leading tabs of each line. */
 export function heredocBody(heredoc: Heredoc): string {
   return heredoc.chomp ? heredoc.content.replace(/^\t+/gm, '') : heredoc.content
-}
-
-/** Dollars in a delimiter are ordinary characters. */
-function maskDollars(name: string): string {
-  return name.replaceAll('$', '\\$')
-}
-
-function hasClosedQuotes(line: string): boolean {
-  let open = ''
-  for (let at = 0; at < line.length; at++) {
-    const character = line.charAt(at)
-    if (character === '\\' && open !== "'") at++
-    else if (open === '' && (character === "'" || character === '"')) open = character
-    else if (character === open) open = ''
-  }
-  return open === ''
 }

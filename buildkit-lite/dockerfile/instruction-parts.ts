@@ -4,11 +4,12 @@ import { parseJsonStrings } from './words.ts'
 
 /** An instruction cut into its parts, before its own grammar. */
 export interface InstructionParts {
+  /** In capitals. */
   keyword: string
+  /** The keyword as it was written. */
+  written: string
   flags: readonly string[]
   rest: string
-  /** The whole logical line. */
-  text: string
   heredocs: readonly Heredoc[]
   escape: string
 }

@@ -31,6 +31,13 @@ export interface RunInstruction {
   mounts: readonly (readonly MountOption[])[]
   network: 'default' | 'none' | 'host' | null
   security: 'sandbox' | 'insecure' | null
+  devices: readonly DeviceRequest[]
+}
+
+/** One `--device`: a CDI name, and whether the step fails without it. */
+export interface DeviceRequest {
+  name: string
+  required: boolean
 }
 
 /** COPY and ADD. Values are not expanded yet. */

@@ -1,6 +1,7 @@
 import { DirectiveReader, type Directives } from './directives.ts'
 import { DockerfileError, locate, type SourceText } from './errors.ts'
 import { findHeredocs, type Heredoc } from './heredoc.ts'
+import { cutAtBlank, isJsonArray, takeFlags, trimEndOf } from './words.ts'
 
 /** One instruction's text: continuations joined, comments dropped, here-documents taken off. */
 export interface LogicalLine {
@@ -23,28 +24,29 @@ export interface LogicalLines {
 const MAX_LINE_BYTES = 65_535
 const COMMENT = /^\s*#/
 
-/** Splits a Dockerfile into its instructions. */
-export function readLines(source: SourceText): LogicalLines {
-  return new LineReader(source).read()
+/** Splits a Dockerfile into its instructions; `escape` counts until the file says otherwise. */
+export function readLines(source: SourceText, escape: Directives['escape'] = '\\'): LogicalLines {
+  return new LineReader(source, escape).read()
 }
 
 class LineReader {
   readonly #source: SourceText
   readonly #raw: readonly string[]
-  readonly #directives = new DirectiveReader()
+  readonly #directives: DirectiveReader
   readonly #emptyContinuations: number[] = []
   /** Index of the next physical line. */
   #next = 0
 
-  constructor(source: SourceText) {
+  constructor(source: SourceText, escape: Directives['escape']) {
     this.#source = source
+    this.#directives = new DirectiveReader(escape)
     const lines = source.text.replace(/^\uFEFF/, '').split('\n')
     // What follows the last newline is no line if it is empty.
     this.#raw = lines.at(-1) === '' ? lines.slice(0, -1) : lines
-    const long = this.#raw.findIndex((line) => line.length > MAX_LINE_BYTES)
+    const long = this.#raw.findIndex(isTooLong)
     if (long >= 0) {
-      const message = `dockerfile line greater than max allowed size of ${MAX_LINE_BYTES}`
-      throw new DockerfileError(message, { name: source.name, text: '' }, { first: long + 1, last: long + 1 })
+      const message = `dockerfile line greater than max allowed size of ${MAX_LINE_BYTES} bytes, cut it into continued lines`
+      throw new DockerfileError(message, source, { first: long + 1, last: long + 1 })
     }
   }
 
@@ -69,7 +71,7 @@ class LineReader {
   }
 
   #takeLine(): string {
-    return (this.#raw[this.#next++] ?? '').replace(/\r+$/, '')
+    return trimEndOf(this.#raw[this.#next++] ?? '', '\r')
   }
 
   #readInstruction(start: string, comments: readonly string[]): LogicalLine {
@@ -100,39 +102,40 @@ class LineReader {
 
   /** An escape at the end of a line, alone, and blanks behind it, continue the line. */
   #cutContinuation(line: string): { text: string; continues: boolean } {
-    const { escape } = this.#directives.result()
-    const trimmed = line.replace(/[ \t]+$/, '')
+    const { escape } = this.#directives
+    const trimmed = trimEndOf(line, ' \t')
     const continues = trimmed.endsWith(escape) && !trimmed.endsWith(escape + escape)
     return continues ? { text: trimmed.slice(0, -1), continues } : { text: line, continues }
   }
 
   #readHeredocs(text: string, lines: { first: number; last: number }): Heredoc[] {
-    const keyword = /^(?:onbuild\s+)?(\w+)/i.exec(text)?.[1]?.toUpperCase()
-    if (!text.includes('<<') || (keyword !== 'RUN' && keyword !== 'COPY' && keyword !== 'ADD')) return []
-    const json = /^(?:onbuild\s+)?\w+\s+(?:--\S+\s+)*\[/i.test(text) && endsAsJson(text)
-    const marks = json ? [] : locate(this.#source, lines, () => findHeredocs(text, keyword === 'RUN'))
-    return marks.map((mark) => ({ ...mark, content: this.#readBody(mark.name, mark.chomp, lines) }))
+    if (!text.includes('<<') || !mayHaveHeredocs(text)) return []
+    return findHeredocs(text).map((mark) => ({ ...mark, content: this.#readBody(mark.name, mark.chomp, lines) }))
   }
 
   /** Bodies keep their line ends as they are, `\r` too. */
   #readBody(name: string, chomp: boolean, lines: { first: number; last: number }): string {
-    let content = ''
+    const content: string[] = []
     while (this.#next < this.#raw.length) {
       const raw = this.#raw[this.#next++] ?? ''
-      const line = raw.replace(/\r+$/, '')
-      if ((chomp ? line.replace(/^\t+/, '') : line) === name) return content
-      content += `${raw}\n`
+      const line = trimEndOf(raw, '\r')
+      if ((chomp ? line.replace(/^\t+/, '') : line) === name) return content.join('')
+      content.push(raw, '\n')
     }
-    throw new DockerfileError('unterminated heredoc', this.#source, { ...lines, last: this.#raw.length })
+    const message = `unterminated heredoc, expected a line that is only ${name}`
+    throw new DockerfileError(message, this.#source, { ...lines, last: this.#raw.length })
   }
 }
 
-/** Whether the text from its first bracket is a JSON array: there a `<<` is only text. */
-function endsAsJson(text: string): boolean {
-  try {
-    JSON.parse(text.slice(text.indexOf('[')))
-    return true
-  } catch {
-    return false
-  }
+function isTooLong(line: string): boolean {
+  // UTF-8 needs at most three bytes for what is one in UTF-16.
+  return line.length * 3 > MAX_LINE_BYTES && Buffer.byteLength(line) > MAX_LINE_BYTES
+}
+
+/** RUN, COPY and ADD have here-documents, also behind ONBUILD, but not in JSON form: there `<<` is only text. */
+function mayHaveHeredocs(text: string): boolean {
+  const [keyword, behind] = cutAtBlank(text.trim())
+  const { rest } = takeFlags(behind)
+  if (keyword.toUpperCase() === 'ONBUILD') return !rest.toUpperCase().startsWith('ONBUILD') && mayHaveHeredocs(rest)
+  return ['RUN', 'COPY', 'ADD'].includes(keyword.toUpperCase()) && !isJsonArray(rest)
 }

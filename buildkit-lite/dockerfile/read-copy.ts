@@ -15,6 +15,7 @@ const SHARED_FLAGS = {
 
 /** COPY and ADD: flags, sources, destination. */
 export function readCopy(kind: 'COPY' | 'ADD', parts: InstructionParts): CopyInstruction {
+  const words = readWords(kind, parts.rest)
   const own = kind === 'COPY' ? { from: 'text' as const } : ADD_FLAGS
   const flags = new Flags(parts.flags, { ...own, ...SHARED_FLAGS })
   const from = flags.text('from')
@@ -22,7 +23,7 @@ export function readCopy(kind: 'COPY' | 'ADD', parts: InstructionParts): CopyIns
   return {
     kind,
     from: from === '' ? null : from,
-    ...readPlaces(kind, parts),
+    ...readPlaces(kind, words, parts.heredocs),
     chown: flags.text('chown'),
     chmod: flags.text('chmod'),
     link: flags.boolean('link') ?? false,
@@ -39,22 +40,26 @@ const ADD_FLAGS = { 'keep-git-dir': 'boolean', checksum: 'text', unpack: 'boolea
 const EXPANDED_FROM =
   'variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround'
 
-function readPlaces(kind: 'COPY' | 'ADD', parts: InstructionParts) {
-  const words = parseJsonStrings(parts.rest) ?? splitBlanks(parts.rest)
-  const destination = words.at(-1)
-  if (destination === undefined || words.length < 2) {
-    const got = words.length === 0 ? 'none was' : 'only one was'
-    throw new SyntaxFault(
-      `${kind} requires at least two arguments, but ${got} provided. Destination could not be determined`,
-    )
-  }
+function readWords(kind: 'COPY' | 'ADD', rest: string): string[] {
+  const words = parseJsonStrings(rest) ?? splitBlanks(rest)
+  if (words.length >= 2) return words
+  const got = words.length === 0 ? 'none was' : 'only one was'
+  throw new SyntaxFault(
+    `${kind} requires at least two arguments, but ${got} provided. Destination could not be determined`,
+  )
+}
+
+/** In the JSON form there are no here-documents: what looks like one is the name of a file. */
+function readPlaces(kind: 'COPY' | 'ADD', words: readonly string[], announced: readonly Heredoc[]) {
+  const destination = words.at(-1) ?? ''
   if (parseHeredocMark(destination)) throw new SyntaxFault(`${kind} cannot accept a heredoc as a destination`)
+  const byName = new Map(announced.map((heredoc) => [heredoc.name, heredoc]))
   const sources: string[] = []
   const heredocs: Heredoc[] = []
   for (const word of words.slice(0, -1)) {
-    const mark = word.startsWith('<<') ? parseHeredocMark(word) : null
-    const heredoc = mark ? parts.heredocs.find((candidate) => candidate.name === mark.name) : undefined
-    if (heredoc) heredocs.push(heredoc)
+    const mark = word.includes('<<') ? parseHeredocMark(word) : null
+    const heredoc = mark ? byName.get(mark.name) : undefined
+    if (mark && heredoc) heredocs.push({ ...heredoc, ...mark })
     else sources.push(word)
   }
   return { sources, heredocs, destination }

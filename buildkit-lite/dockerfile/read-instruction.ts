@@ -4,8 +4,9 @@ import { readHealthcheck } from './healthcheck.ts'
 import type { Instruction } from './instruction.ts'
 import { type InstructionParts, readCommandLine } from './instruction-parts.ts'
 import { readCopy } from './read-copy.ts'
+import { readOnbuild } from './read-onbuild.ts'
 import { readRun } from './read-run.ts'
-import { cutAtBlank, parseJsonStrings, parseNameValues, splitBlanks, splitQuoted } from './words.ts'
+import { parseJsonStrings, parseNameValues, splitBlanks, splitQuoted } from './words.ts'
 
 const KEYWORDS = [
   'ADD',
@@ -64,23 +65,32 @@ export function readInstruction(parts: InstructionParts): Instruction {
     case 'ONBUILD':
       return readOnbuild(parts)
     default:
-      throw new SyntaxFault(`unknown instruction: ${keyword}${suggest(keyword, KEYWORDS)}`)
+      throw new SyntaxFault(unknown(parts.written))
   }
+}
+
+/** A near word is written as its user writes, and without one all of them are named. */
+function unknown(written: string): string {
+  const isSmall = written === written.toLowerCase()
+  const near = suggest(written, isSmall ? KEYWORDS.map((keyword) => keyword.toLowerCase()) : KEYWORDS)
+  return `unknown instruction: ${written}${near || `, expected one of ${KEYWORDS.join(', ')}`}`
 }
 
 const STAGE_NAME = /^[a-z][a-z0-9\-_.]*$/
 
 function readFrom(parts: InstructionParts): Instruction {
-  const flags = new Flags(parts.flags, { platform: 'text' })
   const words = splitBlanks(parts.rest)
   const [image = '', as = '', name = ''] = words
-  if (!(words.length === 1 || (words.length === 3 && as.toLowerCase() === 'as'))) {
-    throw new SyntaxFault('FROM requires either one or three arguments')
+  const named = words.length === 3 && as.toLowerCase() === 'as'
+  if (words.length !== 1 && !named) {
+    throw new SyntaxFault(
+      `FROM requires either one or three arguments: FROM IMAGE or FROM IMAGE AS NAME, got ${words.join(' ') || 'none'}`,
+    )
   }
-  if (words.length === 3 && !STAGE_NAME.test(name.toLowerCase())) {
+  if (named && !STAGE_NAME.test(name.toLowerCase())) {
     throw new SyntaxFault(`invalid name for build stage: "${name}", name can't start with a number or contain symbols`)
   }
-  const named = words.length === 3
+  const flags = new Flags(parts.flags, { platform: 'text' })
   return {
     kind: 'FROM',
     image,
@@ -107,8 +117,9 @@ function readWords(keyword: 'EXPOSE' | 'VOLUME', parts: InstructionParts): Instr
   const words = (keyword === 'VOLUME' ? parseJsonStrings(parts.rest) : null) ?? splitBlanks(parts.rest)
   if (words.length === 0) throw new SyntaxFault(`${keyword} requires at least one argument`)
   if (keyword === 'EXPOSE') return { kind: keyword, words: words.toSorted(byCodeUnit) }
-  if (words.some((word) => word.trim() === '')) throw new SyntaxFault('VOLUME specified can not be an empty string')
-  return { kind: keyword, words }
+  const volumes = words.map((word) => word.trim())
+  if (volumes.includes('')) throw new SyntaxFault('VOLUME specified can not be an empty string')
+  return { kind: keyword, words: volumes }
 }
 
 function byCodeUnit(a: string, b: string): number {
@@ -125,19 +136,6 @@ function readShell(parts: InstructionParts): Instruction {
   refuseFlags(parts.flags)
   const args = parseJsonStrings(parts.rest)
   if (parts.rest === '' || args?.length === 0) throw new SyntaxFault('SHELL requires at least one argument')
-  if (!args) throw new SyntaxFault('SHELL requires the arguments to be in JSON form')
+  if (!args) throw new SyntaxFault('SHELL requires the arguments to be in JSON form, as in SHELL ["/bin/sh", "-c"]')
   return { kind: 'SHELL', args }
-}
-
-function readOnbuild(parts: InstructionParts): Instruction {
-  const [word] = cutAtBlank(parts.rest)
-  const inner = word.toUpperCase()
-  if (inner === '') throw new SyntaxFault('ONBUILD requires at least one argument')
-  if (inner === 'ONBUILD') throw new SyntaxFault("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed")
-  if (inner === 'FROM' || inner === 'MAINTAINER') {
-    throw new SyntaxFault(`${inner} isn't allowed as an ONBUILD trigger`)
-  }
-  const text = parts.text.replace(/^\s*onbuild\s*/i, '')
-  const bodies = parts.heredocs.map((heredoc) => `\n${heredoc.content}${heredoc.name}`)
-  return { kind: 'ONBUILD', trigger: text + bodies.join('') }
 }

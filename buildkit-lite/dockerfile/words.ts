@@ -2,7 +2,8 @@ import { SyntaxFault } from './errors.ts'
 import { quote } from './quote.ts'
 
 const BLANKS = /[\t\v\f\r ]+/
-const SPACE = /\s/u
+/** What Go calls a space: without the byte order mark, with the next-line control. */
+export const SPACE = /[\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/u
 
 /** Words between blanks; quotes mean nothing here. */
 export function splitBlanks(text: string): string[] {
@@ -21,33 +22,32 @@ export function cutAtBlank(text: string): [string, string] {
  */
 export function splitQuoted(text: string, escape: string): string[] {
   const words: string[] = []
-  const characters = Array.from(text)
-  let word = ''
-  let started = false
+  let start = -1
   let open = ''
-  for (let at = 0; at < characters.length; at++) {
-    const character = characters[at] ?? ''
+  let at = 0
+  for (; at < text.length; at++) {
+    const character = text.charAt(at)
     if (open === '' && SPACE.test(character)) {
-      if (started) words.push(word)
-      word = ''
-      started = false
+      if (start >= 0) words.push(text.slice(start, at))
+      start = -1
       continue
     }
-    if (character === escape && open !== "'") {
-      const escaped = characters[++at]
-      // An escape that ends the text escapes nothing and goes away.
-      if (escaped === undefined) break
-      word += character + escaped
-      started = true
-      continue
-    }
-    if (open === '' && (character === "'" || character === '"')) open = character
+    // An escape that ends the text escapes nothing and goes away.
+    if (character === escape && open !== "'" && at + 1 === text.length) break
+    if (start < 0) start = at
+    if (character === escape && open !== "'") at++
+    else if (open === '' && (character === "'" || character === '"')) open = character
     else if (character === open) open = ''
-    word += character
-    started = true
   }
-  if (started) words.push(word)
+  if (start >= 0) words.push(text.slice(start, at))
   return words
+}
+
+/** `text` without these characters at its end. */
+export function trimEndOf(text: string, characters: string): string {
+  let end = text.length
+  while (end > 0 && characters.includes(text.charAt(end - 1))) end--
+  return end === text.length ? text : text.slice(0, end)
 }
 
 /** `--name[=value]` words in front of an instruction's arguments, unquoted, and the text behind them. */
@@ -64,36 +64,54 @@ export function takeFlags(text: string): { flags: string[]; rest: string } {
   return { flags, rest: rest.trim() }
 }
 
+const FLAG_PIECE = /[^\s'"\\]+/uy
+
 /** The first word without its quotes and backslashes, and how much of the text it took. */
 function takeUnquoted(text: string): { word: string; length: number } {
-  let word = ''
+  const pieces: string[] = []
   let open = ''
   let at = 0
-  for (; at < text.length; at++) {
+  while (at < text.length) {
+    FLAG_PIECE.lastIndex = at
+    const plain = FLAG_PIECE.exec(text)?.[0] ?? ''
+    pieces.push(plain)
+    at += plain.length
     const character = text.charAt(at)
     if (open === '' && SPACE.test(character)) break
-    if (character === '\\') word += text.charAt(++at)
+    if (character === '\\') pieces.push(text.charAt(++at))
     else if (open === '' && (character === "'" || character === '"')) open = character
     else if (character === open) open = ''
-    else word += character
+    else pieces.push(character)
+    at++
   }
-  return { word, length: at }
+  return { word: pieces.join(''), length: Math.min(at, text.length) }
 }
 
 /** The strings of a JSON array; null where the text is no JSON array at all, which makes it the shell form. */
 export function parseJsonStrings(text: string): string[] | null {
+  return (
+    parseJsonArray(text)?.map((item) => {
+      if (typeof item === 'string') return item.toWellFormed()
+      throw new SyntaxFault(
+        `when using JSON array syntax, arrays must be comprised of strings only, got ${JSON.stringify(item).slice(0, 80)}`,
+      )
+    }) ?? null
+  )
+}
+
+/** Whether the text is in JSON form, where `<<` means nothing. */
+export function isJsonArray(text: string): boolean {
+  return parseJsonArray(text) !== null
+}
+
+function parseJsonArray(text: string): unknown[] | null {
   if (!text.startsWith('[')) return null
-  let parsed: unknown
   try {
-    parsed = JSON.parse(text)
+    const parsed: unknown = JSON.parse(text)
+    return Array.isArray(parsed) ? parsed : null
   } catch {
     return null
   }
-  if (!Array.isArray(parsed)) return null
-  return parsed.map((item: unknown) => {
-    if (typeof item === 'string') return item
-    throw new SyntaxFault('when using JSON array syntax, arrays must be comprised of strings only')
-  })
 }
 
 export interface NameValue {

@@ -70,9 +70,10 @@ function addTriggers(stage: StageNode, images: ReadonlyMap<string, ResolvedImage
   stage.triggersKnown = true
   // What stands in for a stage is taken as it is.
   if (stage.isReplaced) return
-  const triggers = triggersOf(stage.base, images).map((text) =>
-    parseTrigger(text, input.dockerfile.source, stage.parsed),
-  )
+  const { source, directives } = input.dockerfile
+  // A trigger of this file is read with its escape; which one the file of an image had, nobody knows.
+  const escape = stage.base.kind === 'stage' ? directives.escape : '\\'
+  const triggers = triggersOf(stage.base, images).map((text) => parseTrigger({ text, escape }, source, stage.parsed))
   if (triggers.length > 0) stage.instructions = [...triggers, ...stage.instructions]
 }
 

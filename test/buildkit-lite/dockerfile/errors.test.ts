@@ -70,6 +70,7 @@ describe('what is no mistake', () => {
     ['FROM a\r\nRUN x\r\n', 'carriage returns'],
     ['# not=a directive\n# escape=x\nFROM a', 'a directive behind a comment'],
     ['FROM a\nCOPY -- a /b', 'the end of flags'],
+    ['FROM a\nRUN --security=insecure id', 'a privilege, which only planning and building can refuse'],
   ] as const)('%j: %s', ([text]) => {
     expect(parseDockerfile(text, 'Dockerfile').stages).toHaveLength(1)
   })
