@@ -2,13 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { openSys } from '#host/sys'
 import type { BuiltGraph, BuiltResult, PlatformTools } from './built-result.ts'
 import type { BuildRequest, BuildTools, BuiltImage } from './contract.ts'
-import type { ParsedDockerfile } from './dockerfile/parse.ts'
 import { DOCKER_TYPES, OCI_TYPES } from './image/media-types.ts'
-import type { Plan, Platform } from './plan/plan.ts'
-import { planDockerfile } from './plan/plan-dockerfile.ts'
-import { readDockerfile } from './read-dockerfile.ts'
+import { openLinter } from './lint/linter.ts'
+import { makePlan, type ReadyPlan } from './make-plan.ts'
+import type { Platform } from './plan/plan.ts'
 import { checkEntitlements } from './solver/entitlements.ts'
-import { createImageResolver, planContexts } from './solver/resolve-image.ts'
 import { reapScratch } from './solver/scratch.ts'
 import { type SolveTwins, solve } from './solver/solve.ts'
 import { cancelledError } from './solver/step-errors.ts'
@@ -57,12 +55,6 @@ async function inBuild<T>(
   }
 }
 
-/** The platform of this machine. */
-export function hostPlatform(): Platform {
-  const architectures: Partial<Record<NodeJS.Architecture, string>> = { x64: 'amd64', ia32: '386' }
-  return { os: 'linux', architecture: architectures[process.arch] ?? process.arch }
-}
-
 async function solveGraphs(
   request: BuildRequest,
   platforms: readonly Platform[],
@@ -96,9 +88,8 @@ async function solveGraph(
   signal: AbortSignal,
 ): Promise<BuiltGraph> {
   const startedAtMs = tools.now()
-  const dockerfile = await readDockerfile(request, signal)
+  const { plan, dockerfile } = await makeLintedPlan(request, tools, signal)
   const { source } = dockerfile
-  const plan = await makePlan(request, dockerfile, tools, signal)
   await tools.report({ kind: 'planned', plan })
   checkEntitlements(plan, request, source)
   const solved = await solve(plan, { request, source, twins }, tools, signal)
@@ -106,18 +97,13 @@ async function solveGraph(
   return { request, platform, plan, solved, source, invocationId, startedAtMs, finishedAtMs: tools.now() }
 }
 
-async function makePlan(
-  request: BuildRequest,
-  dockerfile: ParsedDockerfile,
-  tools: BuildTools,
-  signal: AbortSignal,
-): Promise<Plan> {
-  const { target, buildArgs, labels, platform, network } = request
-  const resolver = createImageResolver(tools.registry)
-  const namedContexts = planContexts(request.namedContexts)
-  const buildPlatform = hostPlatform()
-  return await planDockerfile(
-    { dockerfile, target, buildArgs, labels, platform, buildPlatform, network, namedContexts, resolver },
-    signal,
-  )
+/** Where a mistake keeps the plan from being made, what was warned of until then is told before it. */
+async function makeLintedPlan(request: BuildRequest, tools: BuildTools, signal: AbortSignal): Promise<ReadyPlan> {
+  const lint = openLinter(request)
+  try {
+    return await makePlan(request, { registry: tools.registry, lint }, signal)
+  } catch (error) {
+    if (lint.warnings.length > 0) await tools.report({ kind: 'warned', warnings: lint.warnings })
+    throw error
+  }
 }

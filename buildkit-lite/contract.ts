@@ -4,7 +4,7 @@ import type { BuildErrorKind } from '#domain/errors'
 import type { Containers, Networks, Snapshots } from '#sandbox'
 import type { BuildContext } from './context/contract.ts'
 import type { BlobStore } from './layers/blob-store.ts'
-import type { Plan, Platform } from './plan/plan.ts'
+import type { Plan, PlanWarning, Platform } from './plan/plan.ts'
 import type { Registry } from './registry/contract.ts'
 import type { SharedWork } from './solver/shared-work.ts'
 
@@ -127,6 +127,8 @@ export interface BuildTools {
 /** What happens while a plan is solved. `step` is an index in `Plan.steps`. */
 export type SolveEvent =
   | { kind: 'planned'; plan: Plan }
+  /** Of a Dockerfile that cannot be planned; the warnings of others are in their plan. */
+  | { kind: 'warned'; warnings: readonly PlanWarning[] }
   | { kind: 'step-started'; step: number; missReason: string | null }
   | { kind: 'output'; step: number; stream: 'stdout' | 'stderr' | 'system'; bytes: Buffer }
   | { kind: 'step-finished'; step: number; outcome: StepOutcome }

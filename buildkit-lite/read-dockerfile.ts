@@ -1,21 +1,28 @@
 import { SlipwayError } from '#domain/errors'
 import type { BuildRequest } from './contract.ts'
 import { type ParsedDockerfile, parseDockerfile } from './dockerfile/parse.ts'
+import type { Linter } from './lint/linter.ts'
 
 const DEFAULT_NAME = 'Dockerfile'
 export const MAX_DOCKERFILE_BYTES = 4 * 1024 * 1024
 
 /** The Dockerfile of a build, from its context or as it was handed in. */
 export async function readDockerfile(
-  { dockerfile, context }: Pick<BuildRequest, 'dockerfile' | 'context'>,
+  { dockerfile, context, lint }: Pick<BuildRequest, 'dockerfile' | 'context'> & { lint?: Linter },
   signal: AbortSignal,
 ): Promise<ParsedDockerfile> {
-  if ('text' in dockerfile) return parseDockerfile(dockerfile.text, dockerfile.name)
+  if ('text' in dockerfile) return parse(dockerfile.text, dockerfile.name, lint)
   for (const name of dockerfileNames(dockerfile.path)) {
     const bytes = await context.readFile(name, MAX_DOCKERFILE_BYTES, signal)
-    if (bytes) return parseDockerfile(bytes.toString('utf8'), name)
+    if (bytes) return parse(bytes.toString('utf8'), name, lint)
   }
   throw missingDockerfile(dockerfile.path)
+}
+
+function parse(text: string, name: string, lint: Linter | undefined): ParsedDockerfile {
+  const dockerfile = parseDockerfile(text, name, lint)
+  lint?.readFile(dockerfile)
+  return dockerfile
 }
 
 /** Where a Dockerfile may lie: the default name may also be written in small letters. */

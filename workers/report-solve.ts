@@ -1,4 +1,5 @@
-import type { SolveEvent, StepOutcome } from '#buildkit-lite'
+import type { PlanWarning, SolveEvent, StepOutcome } from '#buildkit-lite'
+import { warningLine } from '#domain/build'
 import type { BuildEvent } from '#domain/build-event'
 import { StepId } from '#domain/ids'
 import type { Reporter } from './reporter.ts'
@@ -19,9 +20,10 @@ export function reportSolve(
         operations.push(...event.plan.steps.map((step) => step.operation.kind))
         const steps = event.plan.steps.map(({ stage, title, line }, index) => ({ id: idOf(index), stage, title, line }))
         reporter.event({ kind: 'planned', atMs: now(), steps })
-        for (const { message, line } of event.plan.warnings) reporter.system(`Warning: line ${line}: ${message}`)
-        return
+        return reportWarnings(reporter, event.plan.warnings, now())
       }
+      case 'warned':
+        return reportWarnings(reporter, event.warnings, now())
       case 'step-started':
         reporter.event({
           kind: 'step-started',
@@ -44,6 +46,13 @@ export function reportSolve(
         event satisfies never
     }
   }
+}
+
+/** Each has a line of the log, too, for whoever reads only that. */
+function reportWarnings(reporter: Reporter, warnings: readonly PlanWarning[], atMs: number): void {
+  if (warnings.length === 0) return
+  reporter.event({ kind: 'warnings', atMs, warnings: [...warnings] })
+  for (const warning of warnings) reporter.system(warningLine(warning))
 }
 
 function endOf(outcome: StepOutcome, hasExitCode: boolean): Pick<StepFinished, 'status' | 'cached' | 'exitCode'> {

@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from 'node:util'
-import type { Build } from '#domain/build'
+import { type Build, type BuildWarning, warningLine } from '#domain/build'
 import type { BuildEvent } from '#domain/build-event'
 
 /** Tells a build's events as lines of text, for whoever watches from a terminal. Keeps the steps' names between events. */
@@ -7,6 +7,8 @@ export class BuildNarrator {
   readonly #build: Build
   readonly #url: string
   readonly #titles = new Map<string, string>()
+  /** Lines of the log that say again what was told in more words. */
+  readonly #told = new Set<string>()
 
   constructor(build: Build, url: string) {
     this.#build = build
@@ -31,10 +33,13 @@ export class BuildNarrator {
       case 'planned':
         for (const step of event.steps) this.#titles.set(step.id, step.title)
         return []
+      case 'warnings':
+        for (const warning of event.warnings) this.#told.add(warningLine(warning))
+        return event.warnings.flatMap(warningLines)
       case 'step-started':
         return [oneLine(this.#title(event.step))]
       case 'log':
-        return event.unfinished ? [] : logLines(event.text)
+        return event.unfinished ? [] : logLines(event.text).filter((line) => !this.#told.has(line.trimStart()))
       case 'step-finished':
         return this.#stepEnd(event)
       case 'image-ready':
@@ -71,6 +76,12 @@ export class BuildNarrator {
     const why = error ? [`${error.kind}: ${oneLine(error.message)}`, ...(error.excerpt?.split('\n') ?? [])] : []
     return [...why, `${event.status} in ${seconds} s: ${this.#url}`]
   }
+}
+
+/** The rule with its page, what it says, and where. */
+function warningLines({ rule, url, message, excerpt }: BuildWarning): string[] {
+  const title = url === '' ? rule : `${rule} - ${url}`
+  return [`WARNING: ${oneLine(title)}`, oneLine(message), ...excerpt.split('\n').map(printable)]
 }
 
 /** A terminal belongs to the pusher: a build's output may not move its cursor or set its title. */

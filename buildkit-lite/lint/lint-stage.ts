@@ -8,14 +8,18 @@ import type { Report } from './report.ts'
 
 /** What planning knows where an instruction stands. */
 export interface Standing {
-  /** Variables with a value, before the instruction. */
+  /** The shell that SHELL or the base image has set. */
+  shell: readonly string[] | null | undefined
+  /** Words as the instruction gets them; what they report has been reported. */
+  expand: (text: string) => { text: string; words: readonly string[] }
+}
+
+/** The variables that a word may use. */
+export interface Known {
+  /** Those with a value. */
   variables: ReadonlyMap<string, string>
   /** ARGs in scope, also those without a value. */
   args: readonly { name: string }[]
-  /** The shell that SHELL or the base image has set. */
-  shell: readonly string[] | undefined
-  /** Words as the instruction gets them; what they report has been reported. */
-  expand: (text: string) => { text: string; words: readonly string[] }
 }
 
 /** Arguments for the builder itself, which no instruction need declare. */
@@ -36,7 +40,7 @@ export class StageLint {
   }
 
   /** Names of one expanded word that had no value. */
-  unset(names: Iterable<string>, placed: PlacedInstruction, { variables, args }: Pick<Standing, 'variables' | 'args'>) {
+  unset(names: Iterable<string>, placed: PlacedInstruction, { variables, args }: Known): void {
     for (const name of names) {
       if (BUILDER_ARGS.includes(name) || args.some((arg) => arg.name === name)) continue
       const close = closestWord(name, variables.keys())

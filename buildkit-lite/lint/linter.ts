@@ -117,3 +117,8 @@ export class Linter implements ParseObserver {
     )
   }
 }
+
+/** The build argument `BUILDKIT_DOCKERFILE_CHECK` takes the place of the file's `# check=`. */
+export function openLinter({ buildArgs }: { buildArgs: Readonly<Record<string, string>> }): Linter {
+  return new Linter(buildArgs['BUILDKIT_DOCKERFILE_CHECK'] ?? null)
+}

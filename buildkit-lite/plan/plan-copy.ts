@@ -1,6 +1,5 @@
 import { posix } from 'node:path'
 import { SyntaxFault } from '../dockerfile/errors.ts'
-import { expand } from '../dockerfile/expand.ts'
 import { heredocBody } from '../dockerfile/heredoc.ts'
 import type { CopyInstruction } from '../dockerfile/instruction.ts'
 import type { CopyOperation, CopyOrigin, CopySource } from './plan.ts'
@@ -75,7 +74,7 @@ function inlineSources(turn: Turn, instruction: CopyInstruction): CopySource[] {
   return instruction.heredocs.map((heredoc) => {
     const body = heredocBody(heredoc)
     const options = { escape: '\\', literalQuotes: true }
-    const content = heredoc.expands ? expand(body, turn.state.env, options).text : body
+    const content = heredoc.expands ? turn.read(body, turn.state.env, options).text : body
     return { kind: 'inline', name: heredoc.name, content }
   })
 }

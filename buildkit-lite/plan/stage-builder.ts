@@ -49,42 +49,33 @@ export function buildStage(
   for (const placed of stage.instructions) {
     // Values of one instruction see the variables before it, even those it sets itself.
     const variables = new Map(state.env)
-    const read: Turn['read'] = (text, known, options) => {
-      const expanded = expand(text, known, options)
-      lint?.unset(expanded.unset, placed, { variables: known, args: state.args })
-      return expanded
-    }
     locate(context.source, placed, () => {
-      applyInstruction({ ...openTurn(context, stage, state, placed), ...withVariables(variables, context, read) })
-      const words = (text: string) => expand(text, variables, { escape: context.escape })
-      lint?.instruction(placed, { shell: state.config.Shell, expand: words })
+      applyInstruction(openTurn({ context, stage, state, placed }, variables, lint))
+      const { escape } = context
+      lint?.instruction(placed, { shell: state.config.Shell, expand: (text) => expand(text, variables, { escape }) })
     })
   }
 }
 
-function withVariables(
-  variables: ReadonlyMap<string, string>,
-  { escape }: PlanContext,
-  read: Turn['read'],
-): Pick<Turn, 'expander' | 'read'> {
-  const expander: Expander = {
-    word: (text) => read(text, variables, { escape }).text,
-    words: (text) => read(text, variables, { escape }).words,
-  }
-  return { expander, read }
-}
-
 function openTurn(
-  context: PlanContext,
-  stage: StageNode,
-  state: StageState,
-  placed: PlacedInstruction,
-): Omit<Turn, 'expander' | 'read'> {
+  place: Pick<Turn, 'context' | 'stage' | 'state' | 'placed'>,
+  variables: ReadonlyMap<string, string>,
+  lint: StageLint | null,
+): Turn {
+  const { context, stage, state, placed } = place
+  const { escape } = context
+  const read: Turn['read'] = (text, known, options) => {
+    const expanded = expand(text, known, options)
+    lint?.unset(expanded.unset, placed, { variables: known, args: state.args })
+    return expanded
+  }
   return {
-    context,
-    stage,
-    state,
-    placed,
+    ...place,
+    expander: {
+      word: (text) => read(text, variables, { escape }).text,
+      words: (text) => read(text, variables, { escape }).words,
+    },
+    read,
     addStep: (operation) => {
       const { title, first: line, last: lastLine } = placed
       const step = context.addStep({ stage: stage.label, title, line, lastLine, operation })

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Build, BuildOrder, BuildStatus, BuildStep, StepStatus } from './build.ts'
+import { type Build, BuildOrder, BuildStatus, BuildStep, BuildWarning, StepStatus } from './build.ts'
 import { Digest } from './digest.ts'
 import { BuildError } from './errors.ts'
 import { CommitSha, RolloutId, StepId, WorkerId } from './ids.ts'
@@ -26,6 +26,8 @@ export const BuildEvent = z.discriminatedUnion('kind', [
     atMs,
     steps: z.array(BuildStep.pick({ id: true, stage: true, title: true, line: true })),
   }),
+  /** What the linter says of the Dockerfile, all at once. */
+  z.object({ kind: z.literal('warnings'), atMs, warnings: z.array(BuildWarning) }),
   z.object({ kind: z.literal('step-started'), atMs, step: StepId, missReason: z.string().nullable() }),
   z.object({
     kind: z.literal('log'),
@@ -87,6 +89,7 @@ export function newBuild(order: BuildOrder, queuedAtMs: number): Build {
     waitingFor: 'a free worker',
     rollouts: [],
     error: null,
+    warnings: [],
     logLines: 0,
   }
 }
@@ -107,6 +110,7 @@ export function applyBuildEvent(build: Build, event: BuildEvent): Build {
         startedAtMs: event.atMs,
         waitingFor: null,
         steps: [],
+        warnings: [],
       }
     case 'worker-lost':
       return { ...build, status: 'queued', worker: null, waitingFor: `a free worker (${event.reason})` }
@@ -114,6 +118,8 @@ export function applyBuildEvent(build: Build, event: BuildEvent): Build {
       return { ...build, commit: event.commit, message: event.message, author: event.author }
     case 'planned':
       return { ...build, steps: event.steps.map(waitingStep) }
+    case 'warnings':
+      return { ...build, warnings: event.warnings }
     case 'step-started':
       return changeStep(build, event.step, { status: 'running', startedAtMs: event.atMs, missReason: event.missReason })
     case 'log':

@@ -25,6 +25,29 @@ export const BuildStep = z.object({
 })
 export type BuildStep = z.infer<typeof BuildStep>
 
+/** A rule of the linter that the build's Dockerfile breaks. */
+export const BuildWarning = z.object({
+  /** `StageNameCasing`: a name that users know from other builders. */
+  rule: z.string(),
+  /** What is wrong at this place. */
+  message: z.string(),
+  /** What the rule asks for. */
+  description: z.string(),
+  /** Where the rule is explained; empty for none. */
+  url: z.string(),
+  file: z.string(),
+  /** First and last line in the Dockerfile, from 1. */
+  line: z.number().int().positive(),
+  lastLine: z.number().int().positive(),
+  excerpt: z.string(),
+})
+export type BuildWarning = z.infer<typeof BuildWarning>
+
+/** A warning on one line, as the log has it. */
+export function warningLine({ rule, message, line }: BuildWarning): string {
+  return `Warning: ${rule}: ${message} (line ${line})`
+}
+
 /** What a build is asked to do: fixed when it is queued. */
 export const BuildOrder = z.object({
   id: BuildId,
@@ -62,6 +85,8 @@ export const Build = BuildOrder.extend({
   waitingFor: z.string().nullable(),
   rollouts: z.array(RolloutId),
   error: BuildError.nullable(),
+  /** What the linter says of the Dockerfile. Older records have none. */
+  warnings: z.array(BuildWarning).default([]),
   /** Lines of log so far; the next line gets this number plus one. */
   logLines: z.number().int().nonnegative(),
 })
