@@ -62,6 +62,8 @@ async function runBuild(context: CommandContext, place: string, flags: BuildFlag
   try {
     const result = await buildAndSend(context, { place, flags, read, progress, note: (text) => notes.push(text) })
     await progress.close()
+    if (read.outputs.length === 0)
+      notes.push(`no --output was asked for: ${result.digest} stays in the builder’s cache`)
     printEnding(progress, { form: read.form, isLong: flags.debug, notes })
     if (read.form === 'quiet') process.stdout.write(`${imageId(result)}\n`)
     return EXIT.done
@@ -99,7 +101,9 @@ async function buildAndSend(context: CommandContext, work: Work): Promise<BuiltR
     { ...opened, image, platform: platforms[0] },
     platforms,
     {
-      ...{ ...engine.tools, cache, registry: watchRegistry(engine.registry, progress) },
+      ...engine.tools,
+      cache,
+      registry: watchRegistry(engine.registry, progress),
       report: (event, platform) => progress.show(event, platforms.length > 1 ? platformName(platform) : undefined),
     },
     signal,

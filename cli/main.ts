@@ -4,6 +4,7 @@ import { readConfig } from '#host/config'
 import { createLogger } from '#host/log'
 import { shutdownSignal } from '#host/shutdown'
 import { buildCommand } from './build.ts'
+import { plainArguments } from './build-flags.ts'
 import type { CommandContext } from './command-context.ts'
 import { doctorCommand } from './doctor.ts'
 import { EXIT, UsageError } from './exit-codes.ts'
@@ -25,8 +26,13 @@ const commands = [upCommand, buildCommand, importCommand, doctorCommand].map((ma
 for (const command of [...commands, ...roleCommands(context)])
   program.addCommand(command.copyInheritedSettings(program))
 
+/** `build` knows the spellings of flags that docker knows. */
+function readArguments(args: readonly string[]): string[] {
+  return args[0] === 'build' ? plainArguments(args) : [...args]
+}
+
 try {
-  await program.parseAsync()
+  await program.parseAsync(readArguments(process.argv.slice(2)), { from: 'user' })
 } catch (error) {
   process.exitCode = exitCodeOf(error)
 }

@@ -1,123 +1,150 @@
-import { StringDecoder } from 'node:string_decoder'
 import pc from 'picocolors'
-import type { Plan, SolveEvent, StepOutcome } from '#buildkit-lite'
-import { type Progress, type ProgressOptions, vertexName, write } from './progress.ts'
+import {
+  type Ending,
+  type ProgressOptions,
+  type ProgressView,
+  type Vertex,
+  type VertexEvent,
+  write,
+} from './progress.ts'
+import { cleanLine } from './terminal-text.ts'
 
-/** The log that BuildKit's users know: `#5 [build 2/4] RUN …`, `#5 0.123 output`, `#5 DONE 0.4s`. */
-export function createPlainProgress(options: ProgressOptions): Progress {
-  const log = new PlainLog(options)
-  return {
-    show: (event) => log.show(event),
-    during: (title, work) => log.during(title, work),
-  }
+/** What is shown goes on being shown until it is quiet for so long, while others wait. */
+const QUIET_MS = 1000
+/** So much is held back of those that wait. */
+const MAX_HELD = 64 * 1024
+
+/** The log that users of other builders know: `#5 [build 2/4] RUN …`, `#5 0.123 output`, `#5 DONE 0.4s`. */
+export function createPlainView(options: ProgressOptions): ProgressView {
+  return new PlainLog(options)
 }
 
-interface Vertex {
+interface Log {
   number: number
-  startedAtMs: number
-  /** Output of each stream that is no whole line yet. */
-  rest: Record<'stdout' | 'stderr' | 'system', { decoder: StringDecoder; text: string }>
+  vertex: Vertex
+  held: string[]
+  heldLength: number
+  ended: boolean
 }
 
-class PlainLog {
+class PlainLog implements ProgressView {
   readonly #output: ProgressOptions['output']
   readonly #now: () => number
   readonly #colors: ReturnType<typeof pc.createColors>
-  readonly #vertices = new Map<number, Vertex>()
-  #plan: Plan | null = null
+  /** Of vertices that have not ended, or wait to be shown. */
+  readonly #logs = new Map<Vertex, Log>()
+  readonly #numbers = new WeakMap<Vertex, number>()
+  #shown: Log | null = null
+  #shownAtMs = 0
   #count = 0
+  #timer: NodeJS.Timeout | null = null
 
-  constructor({ output, now, form }: ProgressOptions) {
+  constructor({ output, now, colors }: ProgressOptions) {
     this.#output = output
     this.#now = now
-    this.#colors = pc.createColors(form !== 'plain' && output.isTTY === true)
+    this.#colors = pc.createColors(colors)
   }
 
-  async show(event: SolveEvent): Promise<void> {
+  async draw(event: VertexEvent): Promise<void> {
+    if (event.kind === 'planned') return
+    const log = this.#logs.get(event.vertex) ?? this.#begin(event.vertex)
+    const lines = this.#linesOf(event)
+    log.held.push(...lines)
+    log.heldLength += lines.reduce((sum, line) => sum + line.length, 0)
+    if (event.kind === 'ended' || event.kind === 'warned') log.ended = true
+    await this.#advance(log)
+  }
+
+  async close(): Promise<void> {
+    if (this.#timer) clearTimeout(this.#timer)
+    for (const log of this.#logs.values()) await this.#turnTo(log)
+  }
+
+  #begin(vertex: Vertex): Log {
+    const log: Log = { number: this.#numbers.get(vertex) ?? 0, vertex, held: [], heldLength: 0, ended: false }
+    this.#logs.set(vertex, log)
+    return log
+  }
+
+  #linesOf(event: Exclude<VertexEvent, { kind: 'planned' }>): string[] {
+    const { vertex, atMs } = event
+    const seconds = (atMs - (vertex.startedAtMs ?? atMs)) / 1000
     switch (event.kind) {
-      case 'planned':
-        this.#plan = event.plan
-        return await this.#print(event.plan.warnings.map(({ message, line }) => `WARNING: ${message} (line ${line})`))
-      case 'step-started': {
-        const { number } = await this.#vertexAt(event.step)
-        return await this.#print([this.#colors.dim(`#${number} not cached: ${event.missReason ?? 'no reason known'}`)])
-      }
+      case 'started':
+        return event.missReason === null ? [] : [this.#colors.dim(`not cached: ${event.missReason}`)]
+      case 'status':
+        return [`${event.text} done`]
       case 'output':
-        return await this.#print(takeLines(await this.#vertexAt(event.step), event, this.#now()))
-      case 'step-finished':
-        return await this.#end(await this.#vertexAt(event.step), event.outcome)
+        return event.lines.map((line) => `${seconds.toFixed(3)} ${cleanLine(line)}`)
+      case 'warned':
+        return event.warnings.map(({ rule, message, line }) =>
+          this.#colors.yellow(`WARN: ${rule}: ${message} (line ${line})`),
+        )
+      case 'ended':
+        return [endingOf(event.ending, seconds, this.#colors)]
       default:
-        event satisfies never
+        return event satisfies never
     }
   }
 
-  async during<T>(title: string, work: () => Promise<T>): Promise<T> {
-    const vertex = await this.#begin(title)
-    try {
-      const result = await work()
-      await this.#end(vertex, { kind: 'done' })
-      return result
-    } catch (error) {
-      await this.#print([`#${vertex.number} ERROR`, ''])
-      throw error
+  /** Shows what has come to a log, or keeps it until it is that one's turn. */
+  async #advance(log: Log): Promise<void> {
+    const mayTurn = this.#shown === null || this.#shown === log || this.#shown.ended || log.heldLength > MAX_HELD
+    if (mayTurn || this.#now() - this.#shownAtMs > QUIET_MS) await this.#turnTo(log)
+    if (this.#shown?.ended) await this.#showWaiting()
+    this.#watch()
+  }
+
+  async #showWaiting(): Promise<void> {
+    for (const log of this.#logs.values()) {
+      if (log.held.length > 0) await this.#turnTo(log)
+      if (this.#shown && !this.#shown.ended) return
     }
   }
 
-  async #begin(name: string): Promise<Vertex> {
-    const number = ++this.#count
-    const vertex = { number, startedAtMs: this.#now(), rest: { stdout: rest(), stderr: rest(), system: rest() } }
-    await this.#print([`#${number} ${this.#colors.bold(name)}`])
-    return vertex
-  }
-
-  async #vertexAt(step: number): Promise<Vertex> {
-    const known = this.#vertices.get(step)
-    if (known) return known
-    const vertex = await this.#begin(this.#plan ? vertexName(this.#plan, step) : `step ${step}`)
-    this.#vertices.set(step, vertex)
-    return vertex
-  }
-
-  async #end(vertex: Vertex, outcome: StepOutcome): Promise<void> {
-    const ending = endingOf(outcome, ((this.#now() - vertex.startedAtMs) / 1000).toFixed(1))
-    await this.#print([...flush(vertex, this.#now()), `#${vertex.number} ${this.#colors.bold(ending)}`, ''])
-  }
-
-  async #print(lines: readonly string[]): Promise<void> {
+  async #turnTo(log: Log): Promise<void> {
+    const isNew = this.#shown !== log
+    if (log.held.length === 0 && log.number > 0) return
+    const lines: string[] = []
+    if (isNew && this.#shown && !this.#shown.ended) lines.push(`#${this.#shown.number} ...`, '')
+    if (log.number === 0) log.number = ++this.#count
+    this.#numbers.set(log.vertex, log.number)
+    if (isNew) lines.push(`#${log.number} ${this.#colors.bold(cleanLine(log.vertex.name))}`)
+    lines.push(...log.held.map((line) => `#${log.number} ${line}`))
+    if (log.ended) lines.push('')
+    log.held = []
+    log.heldLength = 0
+    this.#shown = log
+    this.#shownAtMs = this.#now()
+    if (log.ended) this.#logs.delete(log.vertex)
     await write(this.#output, lines.map((line) => `${line}\n`).join(''))
   }
+
+  /** While somebody waits, looks again. */
+  #watch(): void {
+    const waiting = [...this.#logs.values()].find(
+      (log) => log !== this.#shown && (log.held.length > 0 || log.number === 0),
+    )
+    if (!waiting || this.#timer) return
+    this.#timer = setTimeout(() => {
+      this.#timer = null
+      void this.#advance(waiting)
+    }, QUIET_MS + 1)
+    this.#timer.unref()
+  }
 }
 
-function rest(): { decoder: StringDecoder; text: string } {
-  return { decoder: new StringDecoder('utf8'), text: '' }
-}
-
-function takeLines(vertex: Vertex, event: Extract<SolveEvent, { kind: 'output' }>, atMs: number): string[] {
-  const stream = vertex.rest[event.stream]
-  const lines = (stream.text + stream.decoder.write(event.bytes)).split('\n')
-  stream.text = lines.pop() ?? ''
-  return lines.map((line) => outputLine(vertex, line, atMs))
-}
-
-function flush(vertex: Vertex, atMs: number): string[] {
-  return Object.values(vertex.rest).flatMap(({ text }) => (text === '' ? [] : [outputLine(vertex, text, atMs)]))
-}
-
-function outputLine(vertex: Vertex, line: string, atMs: number): string {
-  return `#${vertex.number} ${((atMs - vertex.startedAtMs) / 1000).toFixed(3)} ${line.replace(/\r$/, '')}`
-}
-
-function endingOf(outcome: StepOutcome, seconds: string): string {
-  switch (outcome.kind) {
+function endingOf(ending: Ending, seconds: number, colors: ReturnType<typeof pc.createColors>): string {
+  switch (ending.kind) {
     case 'cached':
-      return 'CACHED'
+      return colors.cyan('CACHED')
     case 'done':
-      return `DONE ${seconds}s`
+      return colors.cyan(`DONE ${seconds.toFixed(1)}s`)
     case 'failed':
-      return `ERROR: ${outcome.message}`
+      return colors.red(`ERROR: ${ending.message}`)
     case 'cancelled':
-      return 'CANCELED'
+      return colors.yellow('CANCELED')
     default:
-      return outcome satisfies never
+      return ending satisfies never
   }
 }

@@ -1,28 +1,57 @@
 import type { Plan, SolveEvent } from '#buildkit-lite'
 
+/** A rule of the linter that is broken. */
+export type Warning = Plan['warnings'][number]
+
 /** Shows a build as it goes. */
 export interface Progress {
-  show(event: SolveEvent): Promise<void>
-  /** A vertex of our own around the plan's, such as an export. */
-  during<T>(title: string, work: () => Promise<T>): Promise<T>
+  /** `platform` is named where several are built side by side. */
+  show(event: SolveEvent, platform?: string): Promise<void>
+  /** Work beside the plan's steps, such as an export; `tell` says how far it is. */
+  during<T>(title: string, work: (tell: Tell) => Promise<T>): Promise<T>
+  /** Shows what is left and lets go of the terminal; no more is shown. */
+  close(): Promise<void>
+  /** Of all plans that were shown, each once. */
+  readonly warnings: readonly Warning[]
+  /** The ends of what failed steps printed. */
+  readonly failures: readonly { name: string; lines: readonly string[] }[]
 }
+
+/** The last word counts of those that begin alike up to the colon. */
+export type Tell = (text: string) => Promise<void>
 
 export interface ProgressOptions {
-  form: 'auto' | 'plain' | 'tty' | 'rawjson'
-  output: NodeJS.WritableStream & { isTTY?: boolean }
+  output: NodeJS.WritableStream & { isTTY?: boolean; columns?: number; rows?: number }
   now: () => number
+  colors: boolean
 }
 
-export const SILENT: Progress = { show: async () => {}, during: async (_title, work) => await work() }
+/** One line of work: a step of a plan, or something beside it. */
+export interface Vertex {
+  digest: string
+  /** Digests of the vertices it needs. */
+  inputs: readonly string[]
+  name: string
+  startedAtMs: number | null
+}
 
-/** `[build 2/4] RUN npm ci`: the stage is left out where there is only one without a name. */
-export function vertexName(plan: Plan, index: number): string {
-  const step = plan.steps[index]
-  if (!step) return `step ${index}`
-  const inStage = plan.steps.flatMap((other, at) => (other.stage === step.stage ? [at] : []))
-  const place = `${inStage.indexOf(index) + 1}/${inStage.length}`
-  const isOnly = inStage.length === plan.steps.length && /^stage-\d+$/.test(step.stage)
-  return `[${isOnly ? place : `${step.stage} ${place}`}] ${step.title}`
+export type Ending = { kind: 'cached' } | { kind: 'done' } | { kind: 'failed'; message: string } | { kind: 'cancelled' }
+
+/** What a form of progress has to draw. */
+export type VertexEvent = { atMs: number } & (
+  | { kind: 'planned'; vertices: readonly Vertex[] }
+  | { kind: 'started'; vertex: Vertex; missReason: string | null }
+  | { kind: 'status'; vertex: Vertex; text: string }
+  /** `lines` are those that are complete now, `rest` is the one that is not. */
+  | { kind: 'output'; vertex: Vertex; stream: 1 | 2; bytes: Buffer; lines: readonly string[]; rest: string }
+  | { kind: 'warned'; vertex: Vertex; warnings: readonly Warning[] }
+  | { kind: 'ended'; vertex: Vertex; ending: Ending }
+)
+
+/** A form of progress: draws events in the order in which they come. */
+export interface ProgressView {
+  draw(event: VertexEvent): Promise<void>
+  close(): Promise<void>
 }
 
 /** Writes and waits until the other side has taken it. */

@@ -1,0 +1,116 @@
+import { readFile, realpath } from 'node:fs/promises'
+import { basename, isAbsolute, join, relative, resolve } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { type BuildRequest, missingDockerfile, openScratch } from '#buildkit-lite'
+import { messageOf, SlipwayError } from '#domain/errors'
+import { environmentValue } from '#host/config'
+import { makeDataDir } from '#host/data-dir'
+import { openSys } from '#host/sys'
+import type { BuildFlags } from './build-flags.ts'
+import { builderDir } from './engine.ts'
+import { UsageError } from './exit-codes.ts'
+import { readPairs, splitList } from './flag-values.ts'
+import { isRemote, openContext } from './open-context.ts'
+import type { Progress } from './progress.ts'
+import { readContexts } from './read-contexts.ts'
+import { readSecrets } from './read-secrets.ts'
+import { readHosts, readNetwork, readRunSettings } from './run-settings.ts'
+import { openSshAgents } from './ssh-agents.ts'
+import { watchContext } from './watch-inputs.ts'
+
+/** The caches of what is built from the command line, apart from those of projects. */
+const CACHE_SCOPE = 'local'
+const DEFAULT_NAME = 'Dockerfile'
+
+/** What of a request comes from flags alone, so that a wrong one is told before anything is opened. */
+export type AskedRequest = ReturnType<typeof readAsked>
+
+export function readAsked(flags: BuildFlags) {
+  const network = readNetwork(flags.network)
+  return {
+    target: flags.target ?? null,
+    buildArgs: readBuildArgs(flags.buildArg),
+    labels: readPairs('--label', flags.label),
+    useCache: flags.cache,
+    noCacheStages: splitList(flags.cacheFilter).map((stage) => stage.toLowerCase()),
+    pull: flags.pull,
+    network,
+    extraHosts: readHosts(flags.addHost, network),
+    run: readRunSettings(flags),
+    cacheScope: CACHE_SCOPE,
+  }
+}
+
+/** Proxies and dates of the environment are asked for by name only; the date alone goes along unasked. */
+function readBuildArgs(pairs: readonly string[]): Record<string, string> {
+  const args = readPairs('--build-arg', pairs)
+  const date = environmentValue('SOURCE_DATE_EPOCH')
+  return date && args['SOURCE_DATE_EPOCH'] === undefined ? { ...args, SOURCE_DATE_EPOCH: date } : args
+}
+
+export interface RequestPlace {
+  place: string
+  flags: BuildFlags
+  asked: AskedRequest
+  dataDir: string
+  progress: Progress
+}
+
+/** The request but for what is asked of images; what is opened for it is closed with `stack`. */
+export async function readRequest(
+  { place, flags, asked, dataDir, progress }: RequestPlace,
+  stack: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<Omit<BuildRequest, 'image' | 'platform'>> {
+  const secrets = await readSecrets(flags.secret)
+  const dockerfile = await findDockerfile(place, flags.file)
+  const workDir = isRemote(place) ? await openWorkDir(dataDir, stack) : ''
+  const inside = 'path' in dockerfile ? { dockerfile: dockerfile.path } : {}
+  const context = await progress.during(contextTitle(place), async () =>
+    stack.use(await openContext(place, { workDir, ...inside }, signal)),
+  )
+  const agents = { stateDir: builderDir(dataDir), stack }
+  return {
+    ...asked,
+    context: watchContext(context, 'path' in dockerfile ? dockerfile.path : null, progress),
+    namedContexts: await readContexts(flags.buildContext, stack),
+    dockerfile,
+    secrets,
+    run: { ...asked.run, sshAgents: await openSshAgents(flags.ssh, agents, signal) },
+    subject: await subjectOf(place, flags.file),
+  }
+}
+
+function contextTitle(place: string): string {
+  if (place === '-') return '[internal] load remote build context'
+  return isRemote(place) ? `[internal] load git source ${place}` : '[internal] load .dockerignore'
+}
+
+/** Where a context that is fetched lies; what a killed build left there goes with the next build. */
+async function openWorkDir(dataDir: string, stack: AsyncDisposableStack): Promise<string> {
+  await makeDataDir(dataDir)
+  return stack.use(await openScratch(openSys(), builderDir(dataDir))).dir
+}
+
+/** The same Dockerfile of the same directory, or of any commit of the same repository. */
+async function subjectOf(place: string, file: string | undefined): Promise<string> {
+  if (!isRemote(place)) return JSON.stringify([await realpath(place), resolve(file ?? join(place, DEFAULT_NAME))])
+  return JSON.stringify([place === '-' ? process.cwd() : place.split('#', 1)[0], file ?? DEFAULT_NAME])
+}
+
+/** Relative to the working directory, as with `docker build`; it need not lie in the context. */
+async function findDockerfile(place: string, file: string | undefined): Promise<BuildRequest['dockerfile']> {
+  if (file === undefined) return { path: DEFAULT_NAME }
+  if (file === '-') {
+    if (place === '-') throw new UsageError('the context and the Dockerfile cannot both come from standard input')
+    return { name: DEFAULT_NAME, text: await text(process.stdin) }
+  }
+  if (isRemote(place)) return { path: file }
+  const inside = relative(resolve(place), resolve(file))
+  if (inside !== '' && !inside.startsWith('..') && !isAbsolute(inside)) return { path: inside }
+  const content = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') throw missingDockerfile(file, error)
+    throw new SlipwayError('dockerfile-invalid', `failed to read dockerfile ${file}: ${messageOf(error)}`)
+  })
+  return { name: basename(file), text: content }
+}
