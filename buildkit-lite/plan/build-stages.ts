@@ -38,7 +38,7 @@ export function buildStages(input: PlanInput, { globals, buildArgs, sourceDateEp
     findFrom: (name, _stage, numbers) => ready.graph.findFrom(name, numbers),
   }
   const lints = new Map<StageNode, StageLint>()
-  for (const stage of ready.graph.reachable(ready.target)) {
+  for (const stage of withRoots(ready)) {
     const state = collector.start(stage)
     const base = stage.base.kind === 'stage' ? (lints.get(stage.base.stage) ?? null) : null
     const lint = input.lint?.openStage(base) ?? null
@@ -47,6 +47,18 @@ export function buildStages(input: PlanInput, { globals, buildArgs, sourceDateEp
     collector.states.set(stage, state)
   }
   return { steps: collector.steps, states: collector.states }
+}
+
+/** Files that stand in for a stage are copied to a root only where something is built on them. */
+function withRoots({ graph, target }: ReadyStages): StageNode[] {
+  const stages = graph.reachable(target)
+  const bases = new Set(stages.flatMap(({ base }) => (base.kind === 'stage' ? [base.stage] : [])))
+  return stages.filter((stage) => stage === target || bases.has(stage) || contextOf(stage) === null)
+}
+
+/** The named context that stands in for a stage; null where it is a stage of its own. */
+function contextOf({ base, isReplaced }: StageNode): string | null {
+  return isReplaced && base.kind === 'context' ? base.name : null
 }
 
 class StepCollector {
@@ -95,8 +107,11 @@ class StepCollector {
         return { kind: 'step', fileSystem: null }
       case 'context':
         return { kind: 'context', name: origin.name }
-      case 'stage':
+      case 'stage': {
+        const name = contextOf(origin.stage)
+        if (name !== null) return { kind: 'context', name }
         return { kind: 'step', fileSystem: this.#stateOf(origin.stage).fileSystem }
+      }
       case 'image':
         return { kind: 'step', fileSystem: this.#base(origin, 'context', null).step }
       default:

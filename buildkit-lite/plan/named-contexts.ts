@@ -43,10 +43,10 @@ function spellPlatform(text: string): string {
   }
 }
 
-/** One spelling for all names of an image; a name that is none counts in small letters. */
+/** One spelling for all names of an image. As names of stages, they count in small letters. */
 function spellName(name: string): string {
   try {
-    return formatImageReference(parseImageReference(name))
+    return formatImageReference(parseImageReference(name.toLowerCase()))
   } catch {
     return name.toLowerCase()
   }
