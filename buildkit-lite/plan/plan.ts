@@ -98,6 +98,12 @@ export type RunMount =
       mode: number
       uid: number
       gid: number
+      /** Whether `id` was written. */
+      isNamed?: true
+      /** Whether `mode`, `uid` or `gid` were written, and count: such a cache is another one than that without. */
+      isOwned?: true
+      /** Of BUILDKIT_CACHE_MOUNT_NS; separates caches of one id. */
+      namespace?: string
       /** Where a new cache gets its first files from; `source` is a path there. Empty if not given. */
       from?: CopyOrigin
       source?: string

@@ -1,12 +1,24 @@
 import { posix } from 'node:path'
-import { SyntaxFault, suggest } from '../dockerfile/errors.ts'
+import { SyntaxFault } from '../dockerfile/errors.ts'
 import type { MountOption, RunInstruction } from '../dockerfile/instruction.ts'
+import {
+  booleanOf,
+  type Fields,
+  idOf,
+  isReadonly,
+  modeOf,
+  readFields,
+  sharingOf,
+  sizeOf,
+  typeOf,
+} from './mount-fields.ts'
 import type { CopyOrigin, RunMount } from './plan.ts'
 import type { Turn } from './stage-builder.ts'
 
 /** The `--mount` flags of a RUN, expanded and checked; parents come before their children. */
 export function planMounts(turn: Turn, instruction: RunInstruction): RunMount[] {
-  const mounts = instruction.mounts.map((options) => planMount(turn, options))
+  const mounts: RunMount[] = []
+  for (const options of instruction.mounts) mounts.push(planMount(turn, options, mounts))
   const targets = mounts.flatMap((mount) => (mount.target === null ? [] : [mount.target]))
   const twice = targets.find((target, index) => targets.indexOf(target) !== index)
   if (twice !== undefined) throw new SyntaxFault(`two mounts have the same target "${twice}"`)
@@ -17,34 +29,9 @@ function depth(target: string | null): number {
   return target === null ? 0 : target.split('/').length
 }
 
-/** The fields of one mount by their long names. */
-type Fields = ReadonlyMap<string, string>
-
-const ALIASES: Readonly<Record<string, string>> = {
-  src: 'source',
-  dst: 'target',
-  destination: 'target',
-  ro: 'readonly',
-  rw: 'readwrite',
-}
-const BOOLEAN = ['readonly', 'readwrite', 'required']
-const KEYS = ['type', 'from', 'source', 'target', 'readonly', 'readwrite', 'id', 'sharing', 'required', 'size']
-const ALL_KEYS = [...KEYS, 'mode', 'uid', 'gid', 'env', ...Object.keys(ALIASES)]
-const TYPES = ['bind', 'cache', 'tmpfs', 'secret', 'ssh']
-
-/** Keys that only some types have; the others' messages name the type. */
-const ONLY: Readonly<Record<string, readonly string[]>> = {
-  sharing: ['cache'],
-  size: ['tmpfs'],
-  required: ['secret', 'ssh'],
-  mode: ['cache', 'secret', 'ssh'],
-  uid: ['cache', 'secret', 'ssh'],
-  gid: ['cache', 'secret', 'ssh'],
-}
-
-function planMount(turn: Turn, options: readonly MountOption[]): RunMount {
-  const fields = readFields(turn, options)
-  const type = fields.get('type') ?? 'bind'
+function planMount(turn: Turn, options: readonly MountOption[], before: readonly RunMount[]): RunMount {
+  const fields = readFields(options, (text) => turn.expander.word(text))
+  const type = typeOf(fields)
   switch (type) {
     case 'bind':
       return {
@@ -52,81 +39,74 @@ function planMount(turn: Turn, options: readonly MountOption[]): RunMount {
         from: originOf(turn, fields) ?? { kind: 'context', name: null },
         source: cleanSource(fields.get('source')),
         target: targetOf(turn, fields),
-        readonly: !isOn(fields, 'readwrite'),
+        readonly: isReadonly(fields) ?? true,
       }
     case 'cache':
       return planCacheMount(turn, fields)
     case 'tmpfs':
-      return { kind: 'tmpfs', target: targetOf(turn, fields), sizeBytes: sizeOf(fields.get('size')) }
+      return { kind: 'tmpfs', target: targetOf(turn, fields), sizeBytes: sizeOf(fields) }
     case 'secret':
       return planSecretMount(turn, fields)
+    case 'ssh':
+      return planSshMount(turn, fields, before)
     default:
-      throw new SyntaxFault(`mount type "${type}" is not supported`)
+      return type satisfies never
   }
-}
-
-function readFields(turn: Turn, options: readonly MountOption[]): Fields {
-  const fields = new Map<string, string>()
-  for (const { key: written, value } of options) {
-    const key = ALIASES[written] ?? written
-    if (value === null && !BOOLEAN.includes(key)) {
-      throw new SyntaxFault(`invalid field '${written}' must be a key=value pair`)
-    }
-    if (!ALL_KEYS.includes(key)) {
-      throw new SyntaxFault(`unexpected key '${written}' in '${written}=${value}'${suggest(written, ALL_KEYS)}`)
-    }
-    const expanded = key === 'from' ? (value ?? '') : turn.expander.word(value ?? 'true')
-    if (key === 'type' && !TYPES.includes(expanded.toLowerCase())) {
-      throw new SyntaxFault(`unsupported mount type "${expanded}"${suggest(expanded, TYPES)}`)
-    }
-    checkKey(key, fields.get('type') ?? 'bind')
-    fields.set(key, key === 'type' ? expanded.toLowerCase() : expanded)
-  }
-  return fields
-}
-
-function checkKey(key: string, type: string): void {
-  const types = ONLY[key]
-  if (!types || types.includes(type)) return
-  const early = key === 'size' || key === 'required'
-  throw new SyntaxFault(
-    early ? `unexpected key '${key}' for mount type '${type}'` : `${key} not allowed for "${type}" type mounts`,
-  )
 }
 
 function planCacheMount(turn: Turn, fields: Fields): RunMount {
   const target = targetOf(turn, fields)
   const from = originOf(turn, fields)
+  const source = cleanSource(fields.get('source'))
+  const namespace = turn.context.buildArgs['BUILDKIT_CACHE_MOUNT_NS']
+  const isOwned = source === '/' && ['mode', 'uid', 'gid'].some((key) => fields.has(key))
   return {
     kind: 'cache',
-    id: fields.get('id') || target,
+    // As written: a relative target is the same cache in every working directory.
+    id: fields.get('id') || cleanPath(fields.get('target') ?? target),
     target,
     sharing: sharingOf(fields.get('sharing')),
-    readonly: isOn(fields, 'readonly'),
-    mode: modeOf(fields.get('mode'), 0o755),
-    uid: numberOf('uid', fields.get('uid')),
-    gid: numberOf('gid', fields.get('gid')),
-    ...(from ? { from, source: cleanSource(fields.get('source')) } : {}),
+    readonly: isReadonly(fields) ?? false,
+    mode: modeOf(fields, 0o755),
+    uid: idOf(fields, 'uid'),
+    gid: idOf(fields, 'gid'),
+    ...(fields.get('id') ? { isNamed: true as const } : {}),
+    ...(isOwned ? { isOwned: true as const } : {}),
+    ...(namespace ? { namespace } : {}),
+    ...(from ? { from, source } : {}),
   }
 }
 
 function planSecretMount(turn: Turn, fields: Fields): RunMount {
-  if (fields.has('from')) throw new SyntaxFault('secret mount should not have a from')
-  if (fields.has('source') && fields.has('id')) throw new SyntaxFault("both source and id can't be set")
+  if (fields.get('source') && fields.get('id')) throw new SyntaxFault("both source and id can't be set")
   const env = fields.get('env') ?? null
   const target = fields.get('target')
   const id = fields.get('id') || fields.get('source') || (target ? posix.basename(target) : '')
-  if (id === '') throw new SyntaxFault('one of source, target required')
+  if (id === '') throw new SyntaxFault('invalid secret mount. one of source, target required')
   const file = target || env === null ? resolveTarget(turn, target || `/run/secrets/${posix.basename(id)}`) : null
   return {
     kind: 'secret',
     id,
     target: file,
     env,
-    required: isOn(fields, 'required'),
-    mode: modeOf(fields.get('mode'), 0o400),
-    uid: numberOf('uid', fields.get('uid')),
-    gid: numberOf('gid', fields.get('gid')),
+    required: booleanOf(fields, 'required') ?? false,
+    mode: modeOf(fields, 0o400),
+    uid: idOf(fields, 'uid'),
+    gid: idOf(fields, 'gid'),
+  }
+}
+
+/** Sockets without a target are numbered among all of their RUN. */
+function planSshMount(turn: Turn, fields: Fields, before: readonly RunMount[]): RunMount {
+  const number = before.filter(({ kind }) => kind === 'ssh').length
+  return {
+    kind: 'ssh',
+    id: fields.get('id') || 'default',
+    target: resolveTarget(turn, fields.get('target') || `/run/buildkit/ssh_agent.${number}`),
+    required: booleanOf(fields, 'required') ?? false,
+    mode: modeOf(fields, 0o600),
+    uid: idOf(fields, 'uid'),
+    gid: idOf(fields, 'gid'),
   }
 }
 
@@ -141,7 +121,7 @@ function targetOf(turn: Turn, fields: Fields): string {
 
 function resolveTarget(turn: Turn, target: string): string {
   const path = posix.resolve('/', turn.state.config.WorkingDir || '/', target)
-  if (target === '' || path === '/') throw new SyntaxFault(`invalid mount target "${target}"`)
+  if (path === '/') throw new SyntaxFault('invalid mount target "/"')
   return path
 }
 
@@ -150,34 +130,7 @@ function cleanSource(source: string | undefined): string {
   return posix.resolve('/', source ?? '/')
 }
 
-function sharingOf(text = 'shared'): 'shared' | 'private' | 'locked' {
-  if (text === 'shared' || text === 'private' || text === 'locked') return text
-  throw new SyntaxFault(`unsupported sharing value "${text}"${suggest(text, ['shared', 'private', 'locked'])}`)
-}
-
-function isOn(fields: Fields, key: string): boolean {
-  const value = fields.get(key)?.toLowerCase() ?? 'false'
-  if (value === 'true' || value === '1' || value === 'false' || value === '0') return value === 'true' || value === '1'
-  throw new SyntaxFault(`invalid value for ${key}: ${value}`)
-}
-
-function modeOf(text: string | undefined, fallback: number): number {
-  if (text === undefined) return fallback
-  if (/^[0-7]+$/.test(text)) return Number.parseInt(text, 8)
-  throw new SyntaxFault(`invalid value ${text} for mode`)
-}
-
-function numberOf(key: string, text = '0'): number {
-  if (/^\d+$/.test(text)) return Number(text)
-  throw new SyntaxFault(`invalid value ${text} for ${key}`)
-}
-
-const UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 }
-
-function sizeOf(text: string | undefined): number | null {
-  if (text === undefined) return null
-  const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?$/i.exec(text)
-  const unit = UNITS[match?.[2]?.toLowerCase() ?? '']
-  if (!match || unit === undefined) throw new SyntaxFault(`invalid value for size: ${text}`)
-  return Math.floor(Number(match[1]) * unit)
+function cleanPath(path: string): string {
+  const clean = posix.normalize(path)
+  return clean.length > 1 ? clean.replace(/\/$/, '') : clean
 }

@@ -88,7 +88,7 @@ function mountDefinition(mount: RunMount): unknown {
     case 'bind':
       return [mount.kind, mount.target, mount.readonly]
     case 'cache':
-      return [mount.kind, mount.id, mount.target, mount.readonly, mount.mode, mount.uid, mount.gid]
+      return cacheDefinition(mount)
     case 'tmpfs':
       return [mount.kind, mount.target, mount.sizeBytes]
     case 'ssh':
@@ -98,6 +98,12 @@ function mountDefinition(mount: RunMount): unknown {
     default:
       return mount satisfies never
   }
+}
+
+/** Which cache it is does not matter, as long as it is said or not said. */
+function cacheDefinition(mount: Extract<RunMount, { kind: 'cache' }>): unknown {
+  const { target, readonly, isNamed = false, namespace = '' } = mount
+  return [mount.kind, target, readonly, isNamed, namespace, mount.mode, mount.uid, mount.gid]
 }
 
 /** Sources count by what they hold and their base names, not by the directories they were reached through. */
