@@ -93,6 +93,8 @@ export class WordReader {
   #readEscaped(keepEscapes: boolean): string {
     const escape = this.#takeCharacter()
     const escaped = this.#takeCharacter()
+    // Lines of a here-document are joined here, all others before they are words.
+    if (escaped === '\n' && this.#options.literalQuotes) return ''
     return keepEscapes ? escape + escaped : escaped
   }
 
