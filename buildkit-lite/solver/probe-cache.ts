@@ -1,4 +1,4 @@
-import type { CachedStep } from '../contract.ts'
+import type { BuildRequest, CachedStep } from '../contract.ts'
 import type { PlanStep } from '../plan/plan.ts'
 import { isAvailable } from './layer-files.ts'
 import { missReason } from './miss-reason.ts'
@@ -15,7 +15,7 @@ export type Probe = { kind: 'hit'; step: CachedStep } | { kind: 'miss'; keys: re
  */
 export async function probeCache(
   scope: StepScope,
-  { operation }: PlanStep,
+  { operation, stage }: PlanStep,
   { inputs, context }: { inputs: InputKeys; context: KeyContext },
   signal: AbortSignal,
 ): Promise<Probe> {
@@ -23,14 +23,20 @@ export async function probeCache(
   const keys: StepKey[] = []
   for (const byContent of readsStages(operation) ? [false, true] : [false]) {
     const key = stepKey(operation, await inputDigests(scope, operation, { ...inputs, byContent }, signal), context)
-    const step = request.useCache ? await tools.cache.get(request.cacheScope, key.key) : null
+    const step = mayReuse(request, stage) ? await tools.cache.get(request.cacheScope, key.key) : null
     if (step && (await isAvailable(tools, { layer: step.layer, source: null }))) {
       await remember(scope, keys, step)
       return { kind: 'hit', step }
     }
     keys.push(key)
   }
-  return { kind: 'miss', keys, reason: await reasonOf(scope, keys.at(-1)) }
+  const reason = mayReuse(request, stage) ? await reasonOf(scope, keys.at(-1)) : 'the cache is not used'
+  return { kind: 'miss', keys, reason }
+}
+
+/** Whether the results of earlier builds count for the steps of this stage; new ones are kept in either case. */
+export function mayReuse({ useCache, noCacheStages }: BuildRequest, stage: string): boolean {
+  return useCache && !noCacheStages.includes(stage.toLowerCase())
 }
 
 /** Keeps a result under every key that should have found it. */
@@ -46,7 +52,6 @@ export async function remember(
 }
 
 async function reasonOf({ request, tools }: StepScope, key: StepKey | undefined): Promise<string> {
-  if (!request.useCache) return 'the cache is not used'
   if (!key) return 'not built before'
   return missReason(key.components, await tools.cache.nearest(request.cacheScope, key.place))
 }

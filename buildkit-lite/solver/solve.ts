@@ -8,7 +8,7 @@ import { type Chain, EMPTY_CHAIN, extendChain } from './chain.ts'
 import { executeStep } from './execute-step.ts'
 import { isAvailable } from './layer-files.ts'
 import { contextOrigin, createContextTrees, stepOrigin } from './origins.ts'
-import { type Probe, probeCache, remember } from './probe-cache.ts'
+import { mayReuse, type Probe, probeCache, remember } from './probe-cache.ts'
 import { createSemaphore } from './semaphore.ts'
 import { cancelledError, failedOutcome, locateError } from './step-errors.ts'
 import { type InputKeys, mayNeedNetwork, stepsBefore } from './step-inputs.ts'
@@ -172,7 +172,7 @@ class Solving {
     this.#states[index] = { kind: 'running', missReason: probe.reason }
     await this.#tools.report({ kind: 'step-started', step: index, missReason: probe.reason })
     // Without the cache a step has to run for this very build.
-    if (!this.#request.useCache) return await work(this.#signal)
+    if (!mayReuse(this.#request, this.#stepAt(index).stage)) return await work(this.#signal)
     const name = `step ${this.#request.cacheScope} ${probe.keys[0]?.key}`
     return await this.#tools.sharedWork.share(name, work, this.#signal)
   }

@@ -67,7 +67,8 @@ async function createBench(program: Program): Promise<Bench> {
     },
     now: () => 1000,
   }
-  const request = { useCache: true, cacheScope: 'test', platform: { os: 'linux', architecture: 'amd64' } }
+  const platform = { os: 'linux', architecture: 'amd64' }
+  const request = { useCache: true, noCacheStages: [], cacheScope: 'test', platform }
   return {
     sandbox,
     events,
@@ -205,6 +206,31 @@ test('without the cache everything runs, and what it makes is kept', async () =>
   expect(bench.sandbox.started).toEqual(['one'])
   await bench.solve(plan)
   expect(bench.outcomes()).toEqual(['cached'])
+})
+
+test('stages may go without the cache: what they make is kept, and what is on top runs where files changed', async () => {
+  let content = 'same'
+  const writesContent: Program = async (spec) => {
+    await writeInside(spec, spec.args[0] ?? '', content)
+    return { code: 0 }
+  }
+  await using bench = await createBench(writesContent)
+  const files = (from: number): RunOperation['mounts'] => [
+    { kind: 'bind', from: { kind: 'step', fileSystem: from }, source: '/one', target: '/m', readonly: true },
+  ]
+  const plan = planOf(
+    { ...runStep('one', null), stage: 'Tools' },
+    { ...runStep('two', null, { mounts: files(0) }), stage: 'app' },
+  )
+  await bench.solve(plan)
+  await bench.solve(plan, { noCacheStages: ['tools'] })
+  expect(bench.sandbox.started).toEqual(['one'])
+  expect(bench.outcomes()).toEqual(['done', 'cached'])
+  content = 'changed'
+  await bench.solve(plan, { noCacheStages: ['tools'] })
+  expect(bench.sandbox.started).toEqual(['one', 'two'])
+  await bench.solve(plan)
+  expect(bench.outcomes()).toEqual(['cached', 'cached'])
 })
 
 test('scopes share nothing', async () => {
