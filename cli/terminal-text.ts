@@ -13,7 +13,7 @@ const SEQUENCES = new RegExp(`(?:${ESC}\\[|${CSI})([0-?]*)[ -/]*([@-~]?)|${ESC}[
 const COLORS = new RegExp(`${ESC}\\[[\\d;:]*m`, 'g')
 const COLOR_PARAMETERS = /^[\d;:]*$/
 const STRAY_ESCAPES = new RegExp(`${ESC}(?!\\[[\\d;:]*m)`, 'g')
-const OTHER_CONTROLS = /(?![\t\u001b])\p{Cc}|[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+const OTHER_CONTROLS = new RegExp(`(?![\t${ESC}])\\p{Cc}|[\u200e\u200f\u202a-\u202e\u2066-\u2069]`, 'gu')
 
 /** One line without anything a terminal obeys but colours. A tab stays. */
 export function cleanLine(line: string): string {

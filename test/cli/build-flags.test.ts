@@ -1,42 +1,44 @@
-import { mkdtempDisposable, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { Command } from 'commander'
 import { expect, test } from 'vitest'
-import { readHosts, readPairs, readSecrets } from '../../cli/build-flags.ts'
-import { UsageError } from '../../cli/exit-codes.ts'
+import { addBuildFlags, type BuildFlags, plainArguments } from '../../cli/build-flags.ts'
 import { readContexts } from '../../cli/read-contexts.ts'
 
-test('pairs keep what is behind the first =, and a build-arg alone takes the environment’s value', () => {
-  expect(readPairs('--build-arg', ['A=b=c', 'B=', 'SURELY_NOT_SET'])).toEqual({ A: 'b=c', B: '' })
-  expect(readPairs('--build-arg', ['PATH'])['PATH']).toBe(process.env['PATH'])
-  expect(readPairs('--label', ['a'])).toEqual({ a: '' })
-  expect(() => readPairs('--label', ['=x'])).toThrow(UsageError)
+function parse(...args: string[]): BuildFlags {
+  const command = addBuildFlags(new Command('build').argument('[context...]').exitOverride()).configureOutput({
+    writeErr: () => {},
+  })
+  return command.parse(plainArguments(args), { from: 'user' }).opts()
+}
+
+test('without flags lists are empty, switches are off, and the cache is used', () => {
+  expect(parse('.')).toMatchObject({ tag: [], cacheFilter: [], output: [], pull: false, push: false, cache: true })
+  expect(parse('.').network).toBeUndefined()
 })
 
-test('secrets come from files and variables', async () => {
-  await using dir = await mkdtempDisposable(join(tmpdir(), 'slip-flags-'))
-  const path = join(dir.path, 'token')
-  await writeFile(path, 'one')
-  const secrets = await readSecrets([`id=a,src=${path}`, `src=${path}`, 'id=c,env=PATH'])
-  expect(Object.entries(secrets).map(([id, value]) => [id, value.toString()])).toEqual([
-    ['a', 'one'],
-    ['token', 'one'],
-    ['c', process.env['PATH']],
+test('flags may be repeated, short, before and behind the context', () => {
+  expect(parse('-t', 'a', '.', '--tag=b', '-c5', '-m', '1g', '-qD', '--no-cache')).toMatchObject({
+    ...{ tag: ['a', 'b'], cpuShares: '5', memory: '1g', quiet: true, debug: true, cache: false },
+  })
+  expect(parse('--no-cache-filter', 'a,b', '--no-cache-filter=c', '.')).toMatchObject({
+    cacheFilter: ['a,b', 'c'],
+    cache: true,
+  })
+})
+
+test('switches may have a value, as other builders let them', () => {
+  expect(parse('--pull=true', '--push=false', '--no-cache=1', '-q=true', '.')).toMatchObject({
+    ...{ pull: true, push: false, cache: false, quiet: true },
+  })
+  expect(plainArguments(['-t=x:y', '--tag=a=b', '--', '--pull=true'])).toEqual([
+    ...['-t', 'x:y', '--tag=a=b', '--', '--pull=true'],
   ])
-  await expect(readSecrets(['id=a,src=/nowhere'])).rejects.toThrow(UsageError)
-  await expect(readSecrets(['id=SURELY_NOT_SET'])).rejects.toThrow('the environment has no SURELY_NOT_SET')
+  expect(() => parse('--pull=maybe', '.')).toThrow('unknown option')
 })
 
-test.for<[string, object]>([
-  ['db:10.0.0.1', { name: 'db', address: '10.0.0.1' }],
-  ['db=10.0.0.1', { name: 'db', address: '10.0.0.1' }],
-  ['db:[::1]', { name: 'db', address: '::1' }],
-])('--add-host %s', ([flag, expected]) => {
-  expect(readHosts([flag])).toEqual([expected])
-})
-
-test.for(['db', 'db:nowhere', ':1.2.3.4'])('--add-host %s is a mistake', (flag) => {
-  expect(() => readHosts([flag])).toThrow(UsageError)
+test('flags without an effect are known', () => {
+  expect(() => parse('--rm', '--force-rm', '--compress', '--isolation', 'x', '--security-opt=a', '.')).not.toThrow()
+  expect(() => parse('--nonsense', '.')).toThrow('unknown option')
 })
 
 test('contexts are directories, layouts and images', async () => {

@@ -20,6 +20,7 @@ const plan: Plan = {
     config: { architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [] } },
     history: [],
   },
+  sourceDateEpoch: null,
   warnings: [
     {
       rule: 'NoEmptyContinuation',
