@@ -10,7 +10,7 @@ import { type Chain, EMPTY_CHAIN } from './solver/chain.ts'
 import { repositoryOf } from './solver/image-blobs.ts'
 import { type LayerTools, openLayer } from './solver/layer-files.ts'
 
-export type ImageTools = LayerTools & Pick<BuildTools, 'cache'>
+export type ImageTools = LayerTools & Pick<BuildTools, 'cache' | 'now'>
 
 /** Writes the image of one platform: its layers in the form that is asked for, its config and its manifest. */
 export async function writeImage(

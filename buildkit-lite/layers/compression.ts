@@ -53,23 +53,33 @@ export interface Filter {
   destroy(): void
 }
 
-/** igzip is three to ten times as fast as zlib; images built without it differ in compressed digests only. */
-export async function openCompressor(compression: Exclude<Compression, 'none'>): Promise<Filter> {
-  if (compression === 'zstd') return streamFilter(createZstdCompress(ZSTD_OPTIONS))
+/**
+ * igzip is three to ten times as fast as zlib; images built without it differ in compressed digests only. It has not
+ * the levels that zlib has: who asks for one gets zlib.
+ */
+export async function openCompressor(
+  compression: Exclude<Compression, 'none'>,
+  level: number | null = null,
+): Promise<Filter> {
+  if (compression === 'zstd') return streamFilter(createZstdCompress(zstdOptions(level)))
+  if (level !== null) return streamFilter(createGzip({ level, chunkSize: CHUNK_BYTES }))
   return (
     (await openProgram('igzip', ['-1', '-n', '-c'])) ?? streamFilter(createGzip({ level: 1, chunkSize: CHUNK_BYTES }))
   )
 }
 
 /** For layers of which all bytes are at hand and few. */
-export function compressSmall(compression: Compression, tar: Buffer): Buffer {
+export function compressSmall(compression: Compression, tar: Buffer, level: number | null = null): Buffer {
   if (compression === 'none') return tar
-  return compression === 'gzip' ? gzipSync(tar, { level: 6 }) : zstdCompressSync(tar, ZSTD_OPTIONS)
+  return compression === 'gzip' ? gzipSync(tar, { level: level ?? 6 }) : zstdCompressSync(tar, zstdOptions(level))
 }
 
 /** Node's own 16 KiB cost more in calls than in work. */
 const CHUNK_BYTES = 128 * 1024
-const ZSTD_OPTIONS = { chunkSize: CHUNK_BYTES, params: { [constants.ZSTD_c_compressionLevel]: 3 } }
+
+function zstdOptions(level: number | null) {
+  return { chunkSize: CHUNK_BYTES, params: { [constants.ZSTD_c_compressionLevel]: level ?? 3 } }
+}
 
 /** Starting igzip pays off beyond a few hundred kilobytes only. */
 export async function openDecompressor(compression: Exclude<Compression, 'none'>, isSmall: boolean): Promise<Filter> {

@@ -19,7 +19,7 @@ const SMALL_BYTES = 1024 * 1024
  */
 export async function packLayer(
   tar: AsyncIterable<Buffer> | Iterable<Buffer>,
-  to: { path: string; compression: Compression },
+  to: { path: string; compression: Compression; level?: number | null },
 ): Promise<PackedLayer> {
   using blob = new HashedFile(to.path)
   const diff = createHash('sha256')
@@ -32,7 +32,7 @@ export async function packLayer(
       yield chunk
     }
   }
-  await compress(hashed(), blob, to.compression)
+  await compress(hashed(), blob, { compression: to.compression, level: to.level ?? null })
   return { ...blob.finish(), diffId: `sha256:${diff.digest('hex')}`, uncompressedBytes }
 }
 
@@ -40,10 +40,14 @@ async function* toAsync(tar: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGen
   yield* tar
 }
 
-async function compress(tar: AsyncGenerator<Buffer>, blob: HashedFile, compression: Compression): Promise<void> {
+async function compress(
+  tar: AsyncGenerator<Buffer>,
+  blob: HashedFile,
+  { compression, level }: { compression: Compression; level: number | null },
+): Promise<void> {
   const head = await takeHead(tar)
   if (head.isAll) {
-    blob.write(compressSmall(compression, head.bytes))
+    blob.write(compressSmall(compression, head.bytes, level))
     return
   }
   const all = async function* (): AsyncGenerator<Buffer> {
@@ -51,7 +55,7 @@ async function compress(tar: AsyncGenerator<Buffer>, blob: HashedFile, compressi
     yield* tar
   }
   if (compression === 'none') for await (const chunk of all()) blob.write(chunk)
-  else await sendThrough(all(), await openCompressor(compression), (chunk) => blob.write(chunk))
+  else await sendThrough(all(), await openCompressor(compression, level), (chunk) => blob.write(chunk))
 }
 
 async function takeHead(tar: AsyncGenerator<Buffer>): Promise<{ bytes: Buffer; isAll: boolean }> {

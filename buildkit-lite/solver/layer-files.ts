@@ -59,7 +59,8 @@ async function applyOnTop(
   await snapshot.commit(key)
 }
 
-async function fetchBlob(tools: LayerTools, chained: ChainLayer, signal: AbortSignal): Promise<void> {
+/** Brings the layer into the blob store. */
+export async function fetchBlob(tools: LayerTools, chained: ChainLayer, signal: AbortSignal): Promise<void> {
   const { digest, size } = chained.layer.descriptor
   if (await tools.blobs.has(digest)) return
   await tools.sharedWork.share(
