@@ -90,6 +90,11 @@ export class Linter implements ParseObserver {
     })
   }
 
+  /** The file that is linted. */
+  get source(): SourceText {
+    return this.#source
+  }
+
   /** The error that `error=true` makes of the warnings; null without either. */
   failure(): DockerfileError | null {
     if (!this.#options.error || !this.#first) return null
