@@ -41,11 +41,11 @@ export function renderFrame(screen: Screen, size: FrameSize, nowMs: number, colo
   const seconds = ((nowMs - screen.startedAtMs) / 1000).toFixed(1)
   const header = `[+] Building ${seconds}s (${ended}/${Math.max(screen.total, screen.rows.length)})${finished}`
   const room = size.height === null ? Number.POSITIVE_INFINITY : Math.max(1, size.height - 1)
-  return [painter.cut(header, size.width), ...renderRows(screen.rows, room, painter)]
+  return [painter.cut(header, size.width), ...renderRows(screen, room, painter)]
 }
 
 /** Where room is short, running steps say less first, then steps that ended become one line, the oldest first. */
-function renderRows(rows: readonly Row[], room: number, painter: Painter): string[] {
+function renderRows({ rows, isFinished }: Screen, room: number, painter: Painter): string[] {
   const shown = rows.length > room ? collapse(rows, room) : { folded: [], rows, hidden: 0 }
   const heads = shown.rows.length + (shown.folded.length > 0 ? 1 : 0) + (shown.hidden > 0 ? 1 : 0)
   const running = shown.rows.filter((row) => row.state === 'running')
@@ -57,7 +57,8 @@ function renderRows(rows: readonly Row[], room: number, painter: Painter): strin
     statuses.set(row, fitting)
     left -= fitting.length
   }
-  const tailRows = running.length === 0 ? 0 : Math.min(TAIL_ROWS, Math.floor(Math.max(0, left) / running.length))
+  const tailRows =
+    isFinished || running.length === 0 ? 0 : Math.min(TAIL_ROWS, Math.floor(Math.max(0, left) / running.length))
   return [
     ...(shown.folded.length > 0 ? [painter.folded(shown.folded)] : []),
     ...shown.rows.flatMap((row) => [
