@@ -1,4 +1,5 @@
 import type { Digest } from '#domain/digest'
+import type { Predicate } from './attest/statement.ts'
 import type { BuildRequest, BuildTools, BuiltImage, SolveEvent } from './contract.ts'
 import type { SourceText } from './dockerfile/errors.ts'
 import type { Plan, Platform } from './plan/plan.ts'
@@ -20,6 +21,8 @@ export interface BuiltGraph {
   invocationId: string
   startedAtMs: number
   finishedAtMs: number
+  /** What was found out of the target for one form of the result, for the next. */
+  memo: { sbom?: Promise<Predicate> }
 }
 
 export interface PlatformImage {

@@ -6,9 +6,9 @@ import { composeImage } from './image/compose-image.ts'
 import { fillHistory, type StepLayer } from './image/fill-history.ts'
 import type { MediaTypes } from './image/media-types.ts'
 import { rewriteChain } from './rewrite-chain.ts'
-import { type Chain, EMPTY_CHAIN } from './solver/chain.ts'
 import { repositoryOf } from './solver/image-blobs.ts'
 import { type LayerTools, openLayer } from './solver/layer-files.ts'
+import { chainOf } from './solver/target-chain.ts'
 
 export type ImageTools = LayerTools & Pick<BuildTools, 'cache' | 'now'>
 
@@ -36,12 +36,6 @@ export async function writeImage(
   const base = chain.layers.find(({ source }) => source !== null)
   const baseRepository = base?.source ? repositoryOf(base.source) : null
   return { platform, image: { ...image, content: { open }, baseRepository } }
-}
-
-/** The layers of what the graph's target is. */
-export function chainOf({ plan, solved }: BuiltGraph): Chain {
-  const { fileSystem } = plan.target
-  return fileSystem === null ? EMPTY_CHAIN : (solved[fileSystem]?.chain ?? EMPTY_CHAIN)
 }
 
 function stepLayersOf({ solved }: BuiltGraph): Map<number, StepLayer> {

@@ -20,6 +20,8 @@ export interface BuildContext extends AsyncDisposable {
    * nothing says it, as of a directory.
    */
   timestamp?: number | null
+  /** Where the files came from, as provenance tells it; missing where nobody else can find them, as for a directory. */
+  origin?: { uri: string; digest?: Readonly<Record<string, string>> }
   /** Everything that `.dockerignore` lets through, sorted by path. Computed once. */
   entries(signal: AbortSignal): Promise<readonly ContextEntry[]>
   /** A file by its path, ignoring `.dockerignore` (for the Dockerfile and the ignore file); null where there is none. */

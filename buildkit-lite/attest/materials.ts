@@ -1,0 +1,57 @@
+import { parseImageReference } from '#domain/image-reference'
+import type { BuiltGraph } from '../built-result.ts'
+import type { ResolvedImage } from '../plan/plan.ts'
+import { normalisePlatform } from '../plan/platform.ts'
+import { imagePurl, packageUrl } from './purl.ts'
+
+/** Something that a build took from outside, with what it was. */
+export interface Material {
+  uri: string
+  digest?: Readonly<Record<string, string>>
+}
+
+/** Images, repositories and downloads that the graph's steps use, each once; local contexts have no name to be told. */
+export function materialsOf({ plan, request }: BuiltGraph): Material[] {
+  const materials = new Map<string, Material>()
+  const add = (material: Material): void => void materials.set(material.uri, material)
+  for (const { operation } of plan.steps) {
+    if (operation.kind === 'base') add(imageMaterial(operation.image))
+    if (operation.kind !== 'copy') continue
+    for (const source of operation.sources) {
+      if (source.kind === 'http') add({ uri: withoutSecrets(source.url), ...digestOfChecksum(source.checksum) })
+      if (source.kind === 'git') {
+        const uri = `${withoutSecrets(source.url)}${source.ref ? `#${source.ref}` : ''}`
+        add({ uri, ...(source.checksum ? { digest: { sha1: source.checksum } } : {}) })
+      }
+    }
+  }
+  const { origin } = request.context
+  if (origin) add(origin)
+  return [...materials.values()]
+}
+
+/** An address without the name and password in it. */
+export function withoutSecrets(address: string): string {
+  const url = URL.parse(address)
+  if (!url || (url.username === '' && url.password === '')) return address
+  url.username = ''
+  url.password = ''
+  return url.href
+}
+
+const LAYOUT = 'oci-layout://'
+
+function imageMaterial({ reference, manifestDigest, config }: ResolvedImage): Material {
+  const { os, architecture, variant } = config
+  const platform = normalisePlatform({ os, architecture, ...(variant ? { variant } : {}) })
+  const digest = digestOfChecksum(manifestDigest)
+  if (!reference.startsWith(LAYOUT)) return { uri: imagePurl(parseImageReference(reference), platform), ...digest }
+  const path = reference.slice(LAYOUT.length).split('@', 1)[0] ?? ''
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  return { uri: packageUrl({ type: 'oci', name, qualifiers: { platform: `${os}/${architecture}` } }), ...digest }
+}
+
+function digestOfChecksum(checksum: string | null): Pick<Material, 'digest'> {
+  const [algorithm, hex] = checksum?.split(':') ?? []
+  return algorithm && hex ? { digest: { [algorithm]: hex } } : {}
+}
