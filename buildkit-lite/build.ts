@@ -2,10 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { openSys } from '#host/sys'
 import type { BuiltGraph, BuiltResult, PlatformTools } from './built-result.ts'
 import type { BuildRequest, BuildTools, BuiltImage } from './contract.ts'
+import { hostPlatform } from './host-platform.ts'
 import { DOCKER_TYPES, OCI_TYPES } from './image/media-types.ts'
 import { openLinter } from './lint/linter.ts'
 import { makePlan, type ReadyPlan } from './make-plan.ts'
 import type { Platform } from './plan/plan.ts'
+import { checkPlatforms } from './solver/check-platforms.ts'
+import { readEmulators } from './solver/emulators.ts'
 import { checkEntitlements } from './solver/entitlements.ts'
 import { reapScratch } from './solver/scratch.ts'
 import { type SolveTwins, solve } from './solver/solve.ts'
@@ -92,9 +95,11 @@ async function solveGraph(
   const { source } = dockerfile
   await tools.report({ kind: 'planned', plan })
   checkEntitlements(plan, request, source)
+  const machine = { platform: hostPlatform(), emulators: await readEmulators() }
+  checkPlatforms(plan, { wanted: request.platform, source }, machine)
   const solved = await solve(plan, { request, source, twins }, tools, signal)
   const { platform } = request
-  return { request, platform, plan, solved, source, invocationId, startedAtMs, finishedAtMs: tools.now() }
+  return { request, platform, plan, solved, source, invocationId, startedAtMs, finishedAtMs: tools.now(), memo: {} }
 }
 
 /** Where a mistake keeps the plan from being made, what was warned of until then is told before it. */

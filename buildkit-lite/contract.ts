@@ -22,7 +22,7 @@ export interface BuildRequest {
   useCache: boolean
   /** Stages whose steps run again although they are cached; lower case. */
   noCacheStages: readonly string[]
-  /** Resolve tags of base images again. */
+  /** Resolve tags of base images again. Every build does: nothing remembers what a tag led to. */
   pull: boolean
   network: 'default' | 'none' | 'host'
   extraHosts: readonly { name: string; address: string }[]
@@ -119,6 +119,8 @@ export interface BuildTools {
   /** One for the whole process, so that builds share what they do at the same time. */
   sharedWork: SharedWork
   limits: { stepMemoryBytes: number; stepPids: number; stepCpus: number | null }
+  /** Where ADD may download from; only public addresses if not given. */
+  remote?: { allowPrivate: boolean }
   /** Awaited, so that a slow listener slows the container's pipe instead of filling memory. */
   report: (event: SolveEvent) => Promise<void>
   now: () => number

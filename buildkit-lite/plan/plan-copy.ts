@@ -3,6 +3,7 @@ import { SyntaxFault } from '../dockerfile/errors.ts'
 import { heredocBody } from '../dockerfile/heredoc.ts'
 import type { CopyInstruction } from '../dockerfile/instruction.ts'
 import type { CopyOperation, CopyOrigin, CopySource } from './plan.ts'
+import { readRemoteSource, remoteKind } from './remote-source.ts'
 import type { Turn } from './stage-builder.ts'
 import { addHistory } from './stage-state.ts'
 
@@ -11,16 +12,12 @@ export function planCopy(turn: Turn, instruction: CopyInstruction): void {
   const { state, expander } = turn
   const { kind } = instruction
   const paths = instruction.sources.map(expander.word)
-  for (const path of paths) refuseRemote(kind, path)
-  if (instruction.checksum !== null) throw new SyntaxFault('checksum requires HTTP(S) or Git sources')
+  const named = kind === 'COPY' ? paths.map(localSource) : addedSources(turn, instruction, paths)
   const destination = expander.word(instruction.destination)
   const chown = instruction.chown === null ? null : expander.word(instruction.chown)
   const chmod = instruction.chmod === null ? null : expander.word(instruction.chmod)
   if (chmod !== null) checkMode(chmod)
-  const sources: CopySource[] = [
-    ...paths.map((path) => ({ kind: 'path' as const, path })),
-    ...inlineSources(turn, instruction),
-  ]
+  const sources: CopySource[] = [...named, ...inlineSources(turn, instruction)]
   const step = turn.addStep({
     kind: 'copy',
     input: state.fileSystem,
@@ -40,27 +37,13 @@ export function planCopy(turn: Turn, instruction: CopyInstruction): void {
     chown ? `--chown=${chown}` : '',
     chmod ? `--chmod=${chmod}` : '',
   ].filter((flag) => flag !== '')
-  const names = sources.map(nameOf)
+  const names = [...paths, ...instruction.heredocs.map((heredoc) => `<<${heredoc.name}`)]
   addHistory(state, `${[kind, ...flags, ...names, destination].join(' ')} # buildkit`, step)
 }
 
 function unpackingOf({ kind, unpack }: CopyInstruction): CopyOperation['unpack'] {
   if (kind === 'COPY' || unpack === false) return 'never'
   return unpack === true ? 'always' : 'local'
-}
-
-function nameOf(source: CopySource): string {
-  switch (source.kind) {
-    case 'path':
-      return source.path
-    case 'inline':
-      return `<<${source.name}`
-    case 'http':
-    case 'git':
-      return source.url
-    default:
-      return source satisfies never
-  }
 }
 
 function originOf(turn: Turn, instruction: CopyInstruction): CopyOrigin {
@@ -79,14 +62,23 @@ function inlineSources(turn: Turn, instruction: CopyInstruction): CopySource[] {
   })
 }
 
-const GIT_SOURCE = /^(?:git@|git:\/\/|ssh:\/\/)|^https?:\/\/.*\.git(?:#.*)?$/
-const URL_SOURCE = /^https?:\/\//i
+function localSource(path: string): CopySource {
+  const what = remoteKind(path)
+  if (what !== null) throw new SyntaxFault(`source can't be a ${what} for COPY`)
+  return { kind: 'path', path }
+}
 
-function refuseRemote(kind: 'COPY' | 'ADD', path: string): void {
-  const what = GIT_SOURCE.test(path) ? 'git ref' : URL_SOURCE.test(path) ? 'URL' : null
-  if (what === null) return
-  if (kind === 'COPY') throw new SyntaxFault(`source can't be a ${what} for COPY`)
-  throw new SyntaxFault(`ADD from a ${what} is not supported: ${path}`)
+/** A checksum says what one source has to be, which a local one needs nobody to say. */
+function addedSources(turn: Turn, instruction: CopyInstruction, paths: readonly string[]): CopySource[] {
+  const checksum = instruction.checksum === null ? null : turn.expander.word(instruction.checksum)
+  const flags = { checksum: checksum === '' ? null : checksum, keepGitDir: instruction.keepGitDir }
+  const sources = paths.map((path): CopySource => readRemoteSource(path, flags) ?? { kind: 'path', path })
+  if (flags.checksum === null) return sources
+  if (sources.length + instruction.heredocs.length !== 1)
+    throw new SyntaxFault("checksum can't be specified for multiple sources")
+  if (sources.some((source) => source.kind === 'path'))
+    throw new SyntaxFault('checksum requires HTTP(S) or Git sources')
+  return sources
 }
 
 const SYMBOLIC_MODE = /^[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*$/

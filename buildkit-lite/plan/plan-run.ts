@@ -12,6 +12,9 @@ export function planRun(turn: Turn, instruction: RunInstruction): void {
   const { state, context } = turn
   const { args, scripts } = commandOf(state, instruction)
   const { env, proxyEnv } = withProxies(state, context.buildArgs)
+  const { mounts, agentSocket } = planMounts(turn, instruction)
+  // Set whether or not an agent will be forwarded.
+  if (agentSocket !== null && !env.has('SSH_AUTH_SOCK')) env.set('SSH_AUTH_SOCK', agentSocket)
   const step = turn.addStep({
     kind: 'run',
     input: state.fileSystem,
@@ -23,7 +26,7 @@ export function planRun(turn: Turn, instruction: RunInstruction): void {
     network: networkOf(instruction, context.network),
     security: instruction.security ?? 'sandbox',
     hostname: context.buildArgs['BUILDKIT_SANDBOX_HOSTNAME'] || HOSTNAME,
-    mounts: planMounts(turn, instruction),
+    mounts,
     scripts,
   })
   addHistory(state, `RUN ${[...argsPrefix(state), ...args].join(' ')} # buildkit`, step)

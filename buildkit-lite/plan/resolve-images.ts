@@ -1,4 +1,5 @@
 import { BuildErrorKind, SlipwayError, SourceError } from '#domain/errors'
+import { formatImageReference, namesRegistry, parseImageReference } from '#domain/image-reference'
 import { renderExcerpt } from '../dockerfile/errors.ts'
 import { parseTrigger } from '../dockerfile/parse.ts'
 import type { ResolvedImage } from './plan.ts'
@@ -61,8 +62,14 @@ async function resolveImage(
 }
 
 /** One image of one platform is one step, however often it is named. */
-export function imageKey(origin: ImageOrigin): string {
-  return `${origin.reference} ${formatPlatform(origin.platform)}`
+export function imageKey({ reference, platform, resolver }: ImageOrigin): string {
+  return `${resolver ? reference : spellReference(reference)} ${formatPlatform(platform)}`
+}
+
+/** `alpine` and `alpine:latest` are one; which registry a name without one is of is found out later. */
+function spellReference(reference: string): string {
+  const spelled = formatImageReference(parseImageReference(reference))
+  return namesRegistry(reference) ? spelled : spelled.replace(/^[^/]+/, '')
 }
 
 /** ONBUILD of the base fires first in the stage that is built from it, and is not inherited further. */

@@ -15,14 +15,23 @@ import {
 import type { CopyOrigin, RunMount } from './plan.ts'
 import type { Turn } from './stage-builder.ts'
 
-/** The `--mount` flags of a RUN, expanded and checked; parents come before their children. */
-export function planMounts(turn: Turn, instruction: RunInstruction): RunMount[] {
+/** What the `--mount` flags of a RUN ask for. */
+export interface PlannedMounts {
+  /** Parents come before their children. */
+  mounts: readonly RunMount[]
+  /** The first agent's socket, for SSH_AUTH_SOCK; null where there is none. */
+  agentSocket: string | null
+}
+
+/** Expands and checks the `--mount` flags. */
+export function planMounts(turn: Turn, instruction: RunInstruction): PlannedMounts {
   const mounts: RunMount[] = []
   for (const options of instruction.mounts) mounts.push(planMount(turn, options, mounts))
   const targets = mounts.flatMap((mount) => (mount.target === null ? [] : [mount.target]))
   const twice = targets.find((target, index) => targets.indexOf(target) !== index)
   if (twice !== undefined) throw new SyntaxFault(`two mounts have the same target "${twice}"`)
-  return mounts.sort((a, b) => depth(a.target) - depth(b.target))
+  const agentSocket = mounts.find(({ kind }) => kind === 'ssh')?.target ?? null
+  return { mounts: mounts.toSorted((a, b) => depth(a.target) - depth(b.target)), agentSocket }
 }
 
 function depth(target: string | null): number {

@@ -55,6 +55,7 @@ describe('for which platform images are resolved', () => {
     // One image of two platforms is two images, of one platform one.
     ['FROM --platform=amd64 base AS a\nFROM base\nCOPY --from=a / /', ['base amd64', 'base arm64']],
     ['FROM base AS a\nFROM base\nCOPY --from=a / /', ['base arm64']],
+    ['FROM base AS a\nFROM base:latest\nCOPY --from=a / /\nCOPY --from=library/base / /', ['base arm64']],
     // What is only copied from is for the target, whatever the stage is for.
     ['FROM --platform=amd64 base\nCOPY --from=tool / /', ['base amd64', 'tool arm64']],
     ['FROM --platform=amd64 base\nRUN --mount=from=tool,target=/t x', ['base amd64', 'tool arm64']],
