@@ -1,5 +1,5 @@
 import { chmodSync, createWriteStream, linkSync, lstatSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -32,7 +32,8 @@ export async function openTarContext(
     await mkdir(files, { mode: 0o755 })
     const received = join(parent, 'archive')
     await pipeline(stream, createWriteStream(received), { signal })
-    const archive = await openArchive(Buffer.from(received))
+    await using file = await open(received)
+    const archive = await openArchive(file.fd)
     if (archive) await unpack(archive, files, signal)
     else await rename(received, join(files, 'Dockerfile'))
     await rm(received, { force: true })

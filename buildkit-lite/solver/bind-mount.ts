@@ -78,7 +78,7 @@ async function snapshotContext(
   const tree = await scope.trees.treeOf(scope.trees.contextOf(from.name), signal)
   const real = resolveIn((inner) => tree.lookUp(inner), path)
   const selected = await explaining(origin, () => selectSource(tree, escapePattern(real), PLAIN)[0])
-  if (!selected) throw new MissingSourceError(path)
+  if (!selected) throw new MissingSourceError(path, tree)
   const digests = await digestFiles(
     { tree, rootDir: null, countOwners: false, exclusion: NO_EXCLUSION },
     [selected],
@@ -107,7 +107,7 @@ function contextTask(scope: StepScope, root: string, opened: OpenOrigin, signal:
     sys: scope.sys,
     root,
     tree: opened.tree,
-    sourceRoot: opened.rootDir,
+    files: opened.files,
     keepOwner: false,
     owner: null,
     mode: null,

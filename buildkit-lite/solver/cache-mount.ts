@@ -67,13 +67,13 @@ async function fillCache(
   signal: AbortSignal,
 ): Promise<void> {
   await using opened = await scope.originOf(from).open(signal)
-  const { tree, rootDir } = opened
+  const { tree, files } = opened
   const start = resolveIn((inner) => tree.lookUp(inner), cleanPath(toByteString(source)))
   const task = {
     sys: scope.sys,
     root,
     tree,
-    sourceRoot: rootDir,
+    files,
     keepOwner: from.kind === 'step',
     owner: null,
     mode: null,

@@ -1,8 +1,8 @@
 import {
+  closeSync,
   constants,
   copyFileSync,
   linkSync,
-  lutimesSync,
   mkdirSync,
   type Stats,
   symlinkSync,
@@ -13,8 +13,9 @@ import { copyFile } from 'node:fs/promises'
 import { SlipwayError } from '#domain/errors'
 import { S_IF } from '#host/sys'
 import { type InnerPath, joinInner, onDisk, statBeneath, toText } from './beneath.ts'
-import { attributesFor, type CopyTask, setAttributes } from './copy-task.ts'
+import { attributesFor, type CopyTask, setAttributes, setModifiedTime } from './copy-task.ts'
 import { type TreeEntry, walk } from './file-tree.ts'
+import { openFile, statSource } from './source-files.ts'
 
 /** Files from here on are copied without holding up the process. */
 const LARGE_BYTES = 256 * 1024
@@ -41,12 +42,11 @@ export function copyDirectory(task: CopyTask, from: InnerPath, entry: TreeEntry,
 
 /** Gives an existing directory the time of the one whose content came into it. */
 export function takeTime(task: CopyTask, from: InnerPath, to: InnerPath): void {
-  const source = statBeneath(task.sourceRoot, from)
-  if (source) lutimesSync(onDisk(task.root, to), source.mtimeMs / 1000, source.mtimeMs / 1000)
+  setModifiedTime(task.root, to, task.modifiedAtMs ?? statSource(task.files, from).mtimeMs)
 }
 
 function makeNested(task: CopyTask, from: InnerPath, to: InnerPath): Stats {
-  const source = sourceStats(task, from)
+  const source = statSource(task.files, from)
   const existing = statBeneath(task.root, to)
   if (existing && !existing.isDirectory())
     throw new SlipwayError('step-failed', `cannot copy to non-directory: ${toText(to)}`)
@@ -60,31 +60,42 @@ export async function copyLeaf(
   from: { path: InnerPath; entry: TreeEntry },
   to: InnerPath,
 ): Promise<void> {
-  const source = sourceStats(task, from.path)
-  const existing = statBeneath(task.root, to)
-  if (existing?.isDirectory())
-    throw new SlipwayError('step-failed', `cannot replace to directory ${toText(to)} with file`)
-  if (existing) unlinkSync(onDisk(task.root, to))
+  const source = statSource(task.files, from.path)
+  makeRoom(task.root, to)
   if (from.entry.kind === 'symlink') {
     symlinkSync(Buffer.from(from.entry.linkTarget ?? '', 'latin1'), onDisk(task.root, to))
     setAttributes(task.root, to, { ...attributesFor(task, source, 0o777), mode: null })
     return
   }
   if (linkToEarlierCopy(task, source, to)) return
-  await writeCopy(task, from, to)
+  // What is asked of the source path comes before the next path is asked for.
+  const capability = from.entry.kind === 'file' ? task.sys.lgetxattr(task.files.at(from.path), CAPABILITY) : null
+  await writeCopy(task, { ...from, source }, to)
   setAttributes(task.root, to, attributesFor(task, source, from.entry.mode))
+  // A change of the owner clears it, so it comes last.
+  if (capability !== null) task.sys.lsetxattr(onDisk(task.root, to), CAPABILITY, capability)
 }
 
-async function writeCopy(task: CopyTask, from: { path: InnerPath; entry: TreeEntry }, to: InnerPath): Promise<void> {
-  const source = onDisk(task.sourceRoot, from.path)
+/** The one extended attribute that images carry. */
+const CAPABILITY = 'security.capability'
+
+/** Takes away the file or link at `to`; a directory stays. */
+export function makeRoom(root: string, to: InnerPath): void {
+  const existing = statBeneath(root, to)
+  if (existing?.isDirectory())
+    throw new SlipwayError('step-failed', `cannot replace to directory ${toText(to)} with file`)
+  if (existing) unlinkSync(onDisk(root, to))
+}
+
+async function writeCopy(
+  task: CopyTask,
+  from: { path: InnerPath; entry: TreeEntry; source: Stats },
+  to: InnerPath,
+): Promise<void> {
   const target = onDisk(task.root, to)
   switch (from.entry.kind) {
-    case 'file': {
-      const isLarge = (statBeneath(task.sourceRoot, from.path)?.size ?? 0) >= LARGE_BYTES
-      if (isLarge) await copyFile(source, target, constants.COPYFILE_FICLONE)
-      else copyFileSync(source, target, constants.COPYFILE_FICLONE)
-      return
-    }
+    case 'file':
+      return await copyContent(task, from, target)
     case 'socket':
       writeFileSync(target, '')
       return
@@ -92,7 +103,7 @@ async function writeCopy(task: CopyTask, from: { path: InnerPath; entry: TreeEnt
       task.sys.mkfifo(target, 0o644)
       return
     case 'device':
-      copyDevice(task, from.path, target)
+      task.sys.mknod(target, (from.source.isBlockDevice() ? S_IF.BLK : S_IF.CHR) | 0o600, from.source.rdev)
       return
     case 'directory':
     case 'symlink':
@@ -102,9 +113,16 @@ async function writeCopy(task: CopyTask, from: { path: InnerPath; entry: TreeEnt
   }
 }
 
-function copyDevice(task: CopyTask, from: InnerPath, target: Buffer): void {
-  const source = sourceStats(task, from)
-  task.sys.mknod(target, (source.isBlockDevice() ? S_IF.BLK : S_IF.CHR) | 0o600, source.rdev)
+/** Reads what was opened, whatever becomes of its name. */
+async function copyContent(task: CopyTask, from: { path: InnerPath; source: Stats }, target: Buffer): Promise<void> {
+  const fd = openFile(task.files, from.path)
+  try {
+    const opened = `/proc/self/fd/${fd}`
+    if (from.source.size >= LARGE_BYTES) await copyFile(opened, target, constants.COPYFILE_FICLONE)
+    else copyFileSync(opened, target, constants.COPYFILE_FICLONE)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 /** Names of one file stay names of one file. */
@@ -115,10 +133,4 @@ function linkToEarlierCopy(task: CopyTask, source: Stats, to: InnerPath): boolea
   if (earlier === undefined) task.hardLinks.set(identity, to)
   else if (statBeneath(task.root, earlier)) linkSync(onDisk(task.root, earlier), onDisk(task.root, to))
   return earlier !== undefined && statBeneath(task.root, to) !== null
-}
-
-function sourceStats(task: CopyTask, path: InnerPath): Stats {
-  const stats = statBeneath(task.sourceRoot, path)
-  if (!stats) throw new SlipwayError('context-invalid', `"${toText(path)}" went away while it was copied`)
-  return stats
 }

@@ -6,6 +6,7 @@ import type { Owner } from './accounts.ts'
 import { type InnerPath, joinInner, onDisk, resolveBeneath, statBeneath, toText } from './beneath.ts'
 import { changeMode, type ModeChange } from './chmod.ts'
 import type { Exclusion, FileTree } from './file-tree.ts'
+import type { SourceFiles } from './source-files.ts'
 
 /** One COPY under way: from a tree on disk into a mounted root that nobody else writes to. */
 export interface CopyTask {
@@ -13,12 +14,14 @@ export interface CopyTask {
   root: string
   tree: FileTree
   /** Where the tree's files are on disk. */
-  sourceRoot: string
+  files: SourceFiles
   /** Without `owner`: files keep theirs (from a stage), or belong to root (from a context). */
   keepOwner: boolean
   owner: Owner | null
   mode: ModeChange | null
   exclusion: Exclusion
+  /** The time of what is copied, where it is not the files' own. */
+  modifiedAtMs?: number
   /** First copy of each file that has further names, by device and inode. */
   hardLinks: Map<string, InnerPath>
   /** Lets other work of the process run now and then, and ends the copy when it was cancelled. */
@@ -37,7 +40,10 @@ export function createPause(signal: AbortSignal): () => Promise<void> {
 }
 
 /** Makes a directory and its missing parents; returns where it is with links resolved. Existing ones stay as they are. */
-export function makeDirectories(task: Pick<CopyTask, 'root' | 'owner' | 'mode'>, path: string): InnerPath {
+export function makeDirectories(
+  task: Pick<CopyTask, 'root' | 'owner' | 'mode' | 'modifiedAtMs'>,
+  path: string,
+): InnerPath {
   const real = resolveBeneath(task.root, path)
   const missing: InnerPath[] = []
   for (let at = real; at !== '/'; at = at.slice(0, at.lastIndexOf('/')) || '/') {
@@ -52,6 +58,8 @@ export function makeDirectories(task: Pick<CopyTask, 'root' | 'owner' | 'mode'>,
     const mode = task.mode?.kind === 'octal' ? task.mode.mode : NEW_DIRECTORY_MODE
     setAttributes(task.root, directory, { owner: task.owner ?? { uid: 0, gid: 0 }, mode })
   }
+  const { modifiedAtMs } = task
+  if (modifiedAtMs !== undefined) for (const made of missing) setModifiedTime(task.root, made, modifiedAtMs)
   return real
 }
 
@@ -70,7 +78,7 @@ export function attributesFor(task: CopyTask, source: Stats, mode: number): Attr
   return {
     owner: task.owner ?? kept,
     mode: task.mode ? changeMode(task.mode, mode, source.isDirectory()) : mode,
-    modifiedAtMs: source.mtimeMs,
+    modifiedAtMs: task.modifiedAtMs ?? source.mtimeMs,
   }
 }
 
@@ -87,4 +95,8 @@ export function setAttributes(root: string, path: InnerPath, { owner, mode, modi
   lchownSync(target, owner.uid, owner.gid)
   if (mode !== null) chmodSync(target, mode)
   if (modifiedAtMs !== undefined) lutimesSync(target, modifiedAtMs / 1000, modifiedAtMs / 1000)
+}
+
+export function setModifiedTime(root: string, path: InnerPath, modifiedAtMs: number): void {
+  lutimesSync(onDisk(root, path), modifiedAtMs / 1000, modifiedAtMs / 1000)
 }

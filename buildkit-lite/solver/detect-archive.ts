@@ -16,8 +16,13 @@ const BLOCK_BYTES = 512
 const CHECKSUM_AT = 148
 const CHECKSUM_BYTES = 8
 
-/** The file's tar stream, decompressed, if its content (not its name) is a tar archive; null for any other file. */
-export async function openArchive(path: Buffer): Promise<Readable | null> {
+/**
+ * The open file's tar stream, decompressed, if its content (not its name) is a tar archive; null for any other file. The
+ * file has to stay open until the stream has ended.
+ */
+export async function openArchive(fd: number): Promise<Readable | null> {
+  // Another process can open it, too, which a number alone would not allow.
+  const path = Buffer.from(`/proc/${process.pid}/fd/${fd}`)
   const compression = await compressionOf(path)
   await using probe = disposable(decompress(path, compression))
   const head = await readHead(probe.stream)

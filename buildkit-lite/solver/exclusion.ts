@@ -4,21 +4,22 @@ import { compileIgnore, type IgnoreMatcher } from '../context/ignore.ts'
 import { type Exclusion, NO_EXCLUSION } from './file-tree.ts'
 
 /**
- * `--exclude`: patterns as in .dockerignore, relative to the directory that is copied, or with `--parents` to the
- * origin's root. A file that is named itself is copied all the same.
+ * `--exclude`: patterns as in .dockerignore, relative to the directory that is copied; with `--parents` that is the one
+ * the kept paths start from. A file that is named itself is copied all the same.
  */
-export function createExclusion(patterns: readonly string[], fromRoot: boolean): Exclusion {
+export function createExclusion(patterns: readonly string[]): Exclusion {
   if (patterns.length === 0) return NO_EXCLUSION
-  const matcher = compile(patterns)
+  const matcher = compilePatterns(patterns, '--exclude: ')
   const canReinclude = patterns.some((pattern) => pattern.startsWith('!'))
-  return { isExcluded: (relative, path) => matcher.ignores(fromRoot ? path.slice(1) : relative), canReinclude }
+  return { isExcluded: (relative) => matcher.ignores(relative), canReinclude }
 }
 
-function compile(patterns: readonly string[]): IgnoreMatcher {
+/** Patterns of an instruction; a wrong one is its author's to mend. */
+export function compilePatterns(patterns: readonly string[], where = ''): IgnoreMatcher {
   try {
     return compileIgnore(patterns)
   } catch (error) {
     if (!(error instanceof BadPattern)) throw error
-    throw new SlipwayError('dockerfile-invalid', `--exclude: ${error.message}`, { cause: error })
+    throw new SlipwayError('dockerfile-invalid', `${where}${error.message}`, { cause: error })
   }
 }

@@ -6,7 +6,9 @@ import { parseModeChange } from './chmod.ts'
 import { copySources } from './copy-sources.ts'
 import { createPause, makeDirectories } from './copy-task.ts'
 import { createExclusion } from './exclusion.ts'
-import { explaining } from './origins.ts'
+import { treeOfEntries } from './file-tree.ts'
+import { explaining, type OpenOrigin } from './origins.ts'
+import { plainFiles } from './source-files.ts'
 import type { StepScope } from './step-scope.ts'
 
 /** Copies into the mounted root, which is empty for a linked copy. */
@@ -17,20 +19,29 @@ export async function executeCopy(
   signal: AbortSignal,
 ): Promise<void> {
   const origin = scope.originOf(copy.from)
-  await using opened = await origin.open(signal)
+  // What comes from elsewhere alone needs no context on disk.
+  const readsOrigin = copy.sources.some((source) => source.kind === 'path')
+  await using opened = readsOrigin ? await origin.open(signal) : EMPTY_ORIGIN
   const task = {
     sys: scope.sys,
     root,
     tree: opened.tree,
-    sourceRoot: opened.rootDir,
+    files: opened.files,
     keepOwner: copy.from.kind === 'step',
-    owner: copy.chown === null ? null : await findOwner(scope, copy.chown, root),
+    owner: copy.chown === null ? null : await findOwner(scope, copy, root),
     mode: copy.chmod === null ? null : parseModeChange(copy.chmod),
-    exclusion: createExclusion(copy.exclude, copy.parents),
+    exclusion: createExclusion(copy.exclude),
     hardLinks: new Map<string, string>(),
     pause: createPause(signal),
   }
-  await explaining(origin, () => copySources(task, copy, signal))
+  await explaining(origin, () => copySources(task, copy, scope.remote, signal))
+}
+
+const EMPTY_ORIGIN: OpenOrigin = {
+  rootDir: '/nonexistent',
+  tree: treeOfEntries([]),
+  files: plainFiles('/nonexistent'),
+  [Symbol.asyncDispose]: async () => {},
 }
 
 /** Whether the copy is made on an empty file system and laid over its input. */
@@ -42,15 +53,21 @@ export function isLinked(copy: CopyOperation): boolean {
 /** Makes what is missing of a WORKDIR. New directories belong to the user, existing ones stay as they are. */
 export function executeWorkdir(_scope: StepScope, workdir: WorkdirOperation, root: string): void {
   const owner = workdir.user === '' ? null : resolveOwner(workdir.user, readAccounts(root), () => 0)
-  makeDirectories({ root, owner, mode: null }, cleanPath(toByteString(workdir.path)))
+  const { timestamp } = workdir
+  const time = timestamp === undefined ? {} : { modifiedAtMs: timestamp * 1000 }
+  makeDirectories({ root, owner, mode: null, ...time }, cleanPath(toByteString(workdir.path)))
 }
 
-/** Unknown names are root's, as other builders have it, but we say so; without any names at all they are mistakes. */
-async function findOwner(scope: StepScope, chown: string, root: string): Promise<Owner> {
-  const accounts = readAccounts(root)
+/** Unknown names are root's, as other builders have it, but we say so; where no file system can know any, they are mistakes. */
+async function findOwner(scope: StepScope, copy: CopyOperation, root: string): Promise<Owner> {
+  const chown = copy.chown ?? ''
+  const hasNames = copy.input !== null && !isLinked(copy)
   const warnings: string[] = []
-  const owner = resolveOwner(chown, accounts, (message) => {
-    if (!accounts.passwd && !accounts.group) throw new SlipwayError('step-failed', `--chown=${chown}: ${message}`)
+  const owner = resolveOwner(chown, readAccounts(root), (message) => {
+    if (!hasNames) {
+      const why = copy.input === null ? 'the stage is empty' : 'with --link files are copied to an empty file system'
+      throw new SlipwayError('step-failed', `invalid user index: -1: --chown=${chown}: ${why}, so use numbers`)
+    }
     warnings.push(`--chown=${chown}: ${message}, root is taken instead\n`)
     return 0
   })

@@ -33,16 +33,18 @@ export async function digestFiles(
   const add = async (name: string, path: InnerPath, entry: TreeEntry): Promise<void> => {
     files.push({ name: toText(name), digest: digestOf([name, ...(await describe(source, path, entry, signal))]) })
   }
+  const named = new Set<InnerPath>()
   for (const one of selected) {
     for (const parent of one.parents) {
-      const entry = source.tree.lookUp(parent)
+      const entry = named.has(parent) ? null : source.tree.lookUp(parent)
       if (entry) await add(parent.slice(1), parent, entry)
+      named.add(parent)
     }
     const prefix = one.keepsParents ? one.path.slice(1) : one.name
     // Of a directory that is named itself only the content counts, but its name tells two of them apart.
     if (one.entry.kind !== 'directory' || one.keepsParents) await add(prefix, one.path, one.entry)
     else files.push({ name: toText(prefix), digest: digestOf([prefix, 'directory']) })
-    if (one.entry.kind !== 'directory') continue
+    if (one.entry.kind !== 'directory' || one.keepsParents) continue
     for (const { relative, path, entry } of walk(source.tree, one.path, source.exclusion)) {
       signal.throwIfAborted()
       await add(prefix === '' ? relative : `${prefix}/${relative}`, path, entry)
@@ -53,7 +55,8 @@ export async function digestFiles(
 
 async function describe(source: DigestSource, path: InnerPath, entry: TreeEntry, signal: AbortSignal) {
   const owner = source.countOwners ? entry.owner : null
-  return [entry.kind, entry.mode, entry.linkTarget, owner, await contentOf(source, path, entry, signal)]
+  const base = [entry.kind, entry.mode, entry.linkTarget, owner, await contentOf(source, path, entry, signal)]
+  return entry.attributes === undefined ? base : [...base, entry.attributes]
 }
 
 async function contentOf(

@@ -13,6 +13,8 @@ export interface TreeEntry {
   contentId: string | null
   /** Owner, where copies keep it; null means root. */
   owner: { uid: number; gid: number } | null
+  /** Digest of the extended attributes that count; absent for none. */
+  attributes?: string
 }
 
 /** A tree of files to select from, whether it is on disk or only listed. Paths are resolved; nothing is followed. */
@@ -51,6 +53,24 @@ export function treeOfEntries(entries: readonly ContextEntry[]): FileTree {
   return {
     lookUp: (path) => byPath.get(path) ?? null,
     names: (path) => [...(children.get(path) ?? [])].sort(),
+  }
+}
+
+/** A tree with another one as a directory of its root. */
+export function joinTrees(tree: FileTree, name: string, inner: FileTree): FileTree {
+  const place = joinInner('/', name)
+  const innerPath = (path: InnerPath): InnerPath | null =>
+    path === place ? '/' : path.startsWith(`${place}/`) ? path.slice(place.length) : null
+  return {
+    lookUp: (path) => {
+      const inside = innerPath(path)
+      return inside === null ? tree.lookUp(path) : inner.lookUp(inside)
+    },
+    names: (path) => {
+      const inside = innerPath(path)
+      if (inside !== null) return inner.names(inside)
+      return path === '/' ? [...tree.names('/').filter((other) => other !== name), name].sort() : tree.names(path)
+    },
   }
 }
 

@@ -9,6 +9,7 @@ import { digestFiles } from './file-digests.ts'
 import { type Exclusion, type FileTree, treeOfEntries, treeOnDisk } from './file-tree.ts'
 import { materialise } from './layer-files.ts'
 import { MissingSourceError, type Selected, selectSource } from './select-sources.ts'
+import { openSourceFiles, plainFiles, type SourceFiles } from './source-files.ts'
 
 /** Where a step takes files from: a context's list or a stage's file system, on disk only when it has to be. */
 export interface Origin {
@@ -21,6 +22,7 @@ export interface Origin {
 
 export interface OpenOrigin extends AsyncDisposable {
   rootDir: string
+  files: SourceFiles
   tree: FileTree
 }
 
@@ -60,11 +62,13 @@ export function contextOrigin(trees: ContextTrees, from: Extract<CopyOrigin, { k
   const context = trees.contextOf(from.name)
   return {
     kind: 'context',
-    open: async (signal) => ({
-      rootDir: await context.materialise(signal),
-      tree: await trees.treeOf(context, signal),
-      [Symbol.asyncDispose]: async () => {},
-    }),
+    open: async (signal) => {
+      const rootDir = await context.materialise(signal)
+      const tree = await trees.treeOf(context, signal)
+      // A directory is its owner's, who may change it while it is read.
+      const files = openSourceFiles(rootDir)
+      return { rootDir, tree, files, [Symbol.asyncDispose]: async () => files[Symbol.dispose]() }
+    },
     explain: async (path) => ((await context.isIgnored(path.replace(/^\//, ''))) ? ' (.dockerignore hides it)' : ''),
   }
 }
@@ -77,6 +81,7 @@ export function stepOrigin(tools: BuildTools, chain: Chain): Origin {
       return {
         rootDir: view.rootDir,
         tree: treeOnDisk(view.rootDir),
+        files: plainFiles(view.rootDir),
         [Symbol.asyncDispose]: () => view[Symbol.asyncDispose](),
       }
     },
@@ -92,7 +97,7 @@ export async function digestContext(
   signal: AbortSignal,
 ): Promise<KeyComponent[]> {
   const tree = await trees.treeOf(trees.contextOf(from.name), signal)
-  const exclusion = createExclusion(choice.exclude, choice.parents)
+  const exclusion = createExclusion(choice.exclude)
   const source = { tree, rootDir: null, countOwners: false, exclusion }
   const selected = await select(source, choice, contextOrigin(trees, from))
   return await digestFiles(source, selected, signal)
@@ -101,7 +106,7 @@ export async function digestContext(
 /** Digests of the chosen files of a stage, which have to be read. */
 export async function digestStep(origin: Origin, choice: FileChoice, signal: AbortSignal): Promise<KeyComponent[]> {
   await using opened = await origin.open(signal)
-  const exclusion = createExclusion(choice.exclude, choice.parents)
+  const exclusion = createExclusion(choice.exclude)
   const source = { tree: opened.tree, rootDir: opened.rootDir, countOwners: true, exclusion }
   return await digestFiles(source, await select(source, choice, origin), signal)
 }

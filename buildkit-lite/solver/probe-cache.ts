@@ -2,7 +2,7 @@ import type { BuildRequest, CachedStep } from '../contract.ts'
 import type { PlanStep } from '../plan/plan.ts'
 import { isAvailable } from './layer-files.ts'
 import { missReason } from './miss-reason.ts'
-import { type InputKeys, inputDigests, readsStages } from './step-inputs.ts'
+import { hasContentKey, type InputKeys, inputDigests } from './step-inputs.ts'
 import { type KeyContext, type StepKey, stepKey } from './step-key.ts'
 import type { StepScope } from './step-scope.ts'
 
@@ -21,7 +21,7 @@ export async function probeCache(
 ): Promise<Probe> {
   const { request, tools } = scope
   const keys: StepKey[] = []
-  for (const byContent of readsStages(operation) ? [false, true] : [false]) {
+  for (const byContent of hasContentKey(operation) ? [false, true] : [false]) {
     const key = stepKey(operation, await inputDigests(scope, operation, { ...inputs, byContent }, signal), context)
     const step = mayReuse(request, stage) ? await tools.cache.get(request.cacheScope, key.key) : null
     if (step && (await isAvailable(tools, { layer: step.layer, source: null }))) {

@@ -1,7 +1,9 @@
 import { SlipwayError } from '#domain/errors'
 import { BadPattern, compileGlob, hasWildcard, matchTokens } from '../context/glob.ts'
+import { closestWord } from '../dockerfile/errors.ts'
 import { cleanPath, type InnerPath, joinInner, nameOf, parentOf, resolveIn, toText } from './beneath.ts'
 import type { Exclusion, FileTree, TreeEntry } from './file-tree.ts'
+import { selectWithParents } from './select-with-parents.ts'
 
 /** One file or directory that COPY takes. */
 export interface Selected {
@@ -12,6 +14,7 @@ export interface Selected {
   entry: TreeEntry
   /** With `--parents`: the directories to repeat, as found in the source, outermost first. */
   parents: readonly InnerPath[]
+  /** With `--parents` what lies in a directory is selected by itself. */
   keepsParents: boolean
 }
 
@@ -23,29 +26,43 @@ export interface SelectOptions {
 /** Finds what one source of a COPY names. A literal path that is not there fails with kind `context-invalid`. */
 export function selectSource(tree: FileTree, source: string, options: SelectOptions): readonly Selected[] {
   if (options.parents) return selectWithParents(tree, source, options.exclusion)
-  const path = cleanPath(source)
+  return selectPaths(tree, cleanPath(source))
+}
+
+/** A path, or all that a pattern matches. What is named is followed, in any part of it. */
+export function selectPaths(tree: FileTree, path: InnerPath): readonly Selected[] {
   if (!hasWildcard(path)) return [follow(tree, path, nameOf(path))]
   return expand(tree, path).map((found) => follow(tree, found, nameOf(found)))
 }
 
-/** What a missing source says; `build` adds whether .dockerignore hides it. */
+/** What a missing source says; its origin adds whether an ignore file hides it. */
 export class MissingSourceError extends SlipwayError {
   readonly path: string
+  /** A name beside it that it may have been meant to be. */
+  readonly close: string | null
 
-  constructor(path: InnerPath) {
+  constructor(path: InnerPath, tree: FileTree) {
     super('context-invalid', `"${toText(path)}": not found`)
     this.path = toText(path)
+    this.close = findClose(tree, path)
   }
+}
+
+/** Looked for in the directory that should have it. */
+function findClose(tree: FileTree, path: InnerPath): string | null {
+  const parent = resolveIn((inner) => tree.lookUp(inner), parentOf(path))
+  const name = closestWord(toText(nameOf(path)), tree.names(parent).map(toText))
+  return name === null ? null : joinInner(toText(parentOf(path)), name)
 }
 
 function follow(tree: FileTree, path: InnerPath, name: string): Selected {
   const real = resolveIn((inner) => tree.lookUp(inner), path)
   const entry = tree.lookUp(real)
-  if (!entry) throw new MissingSourceError(path)
+  if (!entry) throw new MissingSourceError(path, tree)
   return { path: real, name, entry, parents: [], keepsParents: false }
 }
 
-/** Paths that match, component by component; `**` is any number of directories. */
+/** Paths that match, component by component. */
 function expand(tree: FileTree, pattern: InnerPath): InnerPath[] {
   let found: InnerPath[] = ['/']
   for (const component of pattern.slice(1).split('/')) {
@@ -59,7 +76,6 @@ function expand(tree: FileTree, pattern: InnerPath): InnerPath[] {
 }
 
 function expandComponent(tree: FileTree, directory: InnerPath, component: string): InnerPath[] {
-  if (component === '**') return [directory, ...directoriesBelow(tree, directory)]
   if (!hasWildcard(component)) {
     const path = resolveIn((inner) => tree.lookUp(inner), joinInner(directory, component), false)
     const entry = tree.lookUp(path)
@@ -69,44 +85,16 @@ function expandComponent(tree: FileTree, directory: InnerPath, component: string
   const real = resolveIn((inner) => tree.lookUp(inner), directory)
   return tree
     .names(real)
-    .filter((name) => matchTokens(pattern, name))
+    .filter((name) => matchTokens(pattern, toText(name)))
     .map((name) => joinInner(directory, name))
 }
 
+/** Characters are matched, not bytes. */
 function compile(component: string): ReturnType<typeof compileGlob> {
   try {
-    return compileGlob(component)
+    return compileGlob(toText(component))
   } catch (error) {
     if (!(error instanceof BadPattern)) throw error
-    throw new SlipwayError('dockerfile-invalid', toText(error.message), { cause: error })
+    throw new SlipwayError('dockerfile-invalid', error.message, { cause: error })
   }
-}
-
-function directoriesBelow(tree: FileTree, directory: InnerPath): InnerPath[] {
-  return tree.names(directory).flatMap((name) => {
-    const path = joinInner(directory, name)
-    return tree.lookUp(path)?.kind === 'directory' ? [path, ...directoriesBelow(tree, path)] : []
-  })
-}
-
-/** `--parents`: what stands before `/./` is where the kept path starts; directories on the way are never followed. */
-function selectWithParents(tree: FileTree, source: string, exclusion: Exclusion): readonly Selected[] {
-  const pivot = source.lastIndexOf('/./')
-  const base = cleanPath(pivot < 0 ? '' : source.slice(0, pivot))
-  const path = cleanPath(source)
-  const wild = hasWildcard(path)
-  const found = wild ? expand(tree, path) : [path]
-  if (!wild && (path === '/' || !tree.lookUp(path))) throw new MissingSourceError(path)
-  return found.flatMap((match): Selected[] => {
-    const entry = tree.lookUp(match)
-    if (!entry || exclusion.isExcluded(match.slice(1), match)) return []
-    return [{ path: match, name: nameOf(match), entry, parents: parentsBetween(base, match), keepsParents: true }]
-  })
-}
-
-function parentsBetween(base: InnerPath, path: InnerPath): InnerPath[] {
-  const depth = base === '/' ? 0 : base.split('/').length - 1
-  const parents: InnerPath[] = []
-  for (let at = parentOf(path); at !== '/'; at = parentOf(at)) parents.unshift(at)
-  return parents.slice(depth)
 }

@@ -4,6 +4,7 @@ import { openSys } from '#host/sys'
 import type { BuildRequest, BuildTools, CachedStep, StepOutcome } from '../contract.ts'
 import type { SourceText } from '../dockerfile/errors.ts'
 import type { BaseOperation, FileSystem, Plan, PlanStep } from '../plan/plan.ts'
+import { createRemoteSources } from '../remote/remote-sources.ts'
 import { type Chain, EMPTY_CHAIN, extendChain } from './chain.ts'
 import { executeStep } from './execute-step.ts'
 import { isAvailable } from './layer-files.ts'
@@ -71,6 +72,7 @@ class Solving {
   readonly #byKey: SolveTwins
   readonly #slots = createSemaphore(Math.max(2, availableParallelism()))
   readonly #trees: StepScope['trees']
+  readonly #remote: StepScope['remote']
   readonly #sys = openSys()
 
   constructor(plan: Plan, { request, source, twins }: Subject, tools: BuildTools, signal: AbortSignal) {
@@ -83,6 +85,7 @@ class Solving {
     this.#signal = AbortSignal.any([signal, this.#stop.signal])
     this.#states = plan.steps.map(() => ({ kind: 'waiting' }))
     this.#trees = createContextTrees(request)
+    this.#remote = createRemoteSources(request, tools)
   }
 
   async run(): Promise<readonly SolvedStep[]> {
@@ -194,6 +197,7 @@ class Solving {
       tools: this.#tools,
       sys: this.#sys,
       trees: this.#trees,
+      remote: this.#remote,
       chainOf: (fileSystem) => this.#chainOf(fileSystem),
       originOf: (from) =>
         from.kind === 'context'

@@ -1,5 +1,6 @@
 import type { KeyComponent } from '../contract.ts'
 import type { CopyOrigin, FileSystem, Operation, Plan, PlanStep, RunMount } from '../plan/plan.ts'
+import type { RemoteCopySource } from '../remote/remote-sources.ts'
 import { isLinked } from './execute-copy.ts'
 import { BASE, PARENT } from './miss-reason.ts'
 import { digestContext, digestStep, type FileChoice } from './origins.ts'
@@ -31,9 +32,19 @@ export function mayNeedNetwork({ steps }: Plan, from: number): boolean {
   return false
 }
 
-/** Whether the step reads files of another stage, whose content may be the same though the stage ran again. */
-export function readsStages(operation: Operation): boolean {
-  return filesRead(operation).some(({ from }) => from.kind === 'step')
+/**
+ * Whether the step reads files of another stage or of a repository, whose content may be the same though the stage ran
+ * again, or the commit is another one.
+ */
+export function hasContentKey(operation: Operation): boolean {
+  return (
+    filesRead(operation).some(({ from }) => from.kind === 'step') ||
+    remotesOf(operation).some((source) => source.kind === 'git' && !source.keepGitDir)
+  )
+}
+
+function remotesOf(operation: Operation): RemoteCopySource[] {
+  return operation.kind === 'copy' ? operation.sources.filter((one) => one.kind === 'http' || one.kind === 'git') : []
 }
 
 /**
@@ -57,7 +68,25 @@ export async function inputDigests(
       components.push({ name: 'files of another stage', digest: chosen })
     }
   }
+  components.push(...(await remoteDigests(scope, operation, byContent, signal)))
   return components
+}
+
+/** What comes from elsewhere, and in which order with the rest. */
+async function remoteDigests(
+  { remote }: StepScope,
+  operation: Operation,
+  byContent: boolean,
+  signal: AbortSignal,
+): Promise<KeyComponent[]> {
+  const remotes = remotesOf(operation)
+  if (operation.kind !== 'copy' || remotes.length === 0) return []
+  const digests = remotes.map(async (source) => {
+    const isByContent = byContent && !(source.kind === 'git' && source.keepGitDir)
+    return await remote.digests(source, isByContent, signal)
+  })
+  const order = digestOf(operation.sources.map((source) => source.kind))
+  return [{ name: 'order of the sources', digest: order }, ...(await Promise.all(digests)).flat()]
 }
 
 function filesRead(operation: Operation): { from: CopyOrigin; choice: FileChoice }[] {

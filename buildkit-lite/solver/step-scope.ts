@@ -1,6 +1,7 @@
 import type { Sys } from '#host/sys'
 import type { BuildRequest, BuildTools } from '../contract.ts'
 import type { CopyOrigin, FileSystem } from '../plan/plan.ts'
+import type { RemoteSources } from '../remote/remote-sources.ts'
 import type { Chain } from './chain.ts'
 import type { ContextTrees, Origin } from './origins.ts'
 
@@ -15,6 +16,7 @@ export interface StepScope {
   /** The layers of a file system that was solved before this step. */
   chainOf(fileSystem: FileSystem): Chain
   originOf(from: CopyOrigin): Origin
+  remote: RemoteSources
   /** A line of our own in the step's output. */
   note(text: string): Promise<void>
 }

@@ -1,10 +1,21 @@
-import { createWriteStream, linkSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeSync,
+} from 'node:fs'
 import type { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { extract as extractTar, type Header } from 'tar-stream'
 import { SlipwayError } from '#domain/errors'
 import { S_IF, type Sys } from '#host/sys'
 import { deviceNumber } from '../layers/file-entry.ts'
+import { TarReader, type TarVisitor } from '../layers/read-tar.ts'
+import { OPAQUE_WHITEOUT, type TarEntry, WHITEOUT_PREFIX } from '../layers/tar-entry.ts'
 import {
   cleanPath,
   type InnerPath,
@@ -14,105 +25,187 @@ import {
   parentOf,
   resolveBeneath,
   statBeneath,
-  toByteString,
+  toText,
 } from './beneath.ts'
-import { type Attributes, type CopyTask, makeDirectories, setAttributes } from './copy-task.ts'
+import { type CopyTask, setAttributes } from './copy-task.ts'
 
-const WHITEOUT = '.wh.'
-const OPAQUE = '.wh..wh..opq'
-
-/** Unpacks an archive into the directory `to`, which nothing in the archive can leave. */
+/**
+ * Unpacks an archive into the directory `to`, which is the root for all that the archive names: nothing leaves it, by
+ * `..`, by an absolute name, or through a link.
+ */
 export async function unpackArchive(
   task: CopyTask,
   archive: Readable,
   to: InnerPath,
   signal: AbortSignal,
 ): Promise<void> {
-  const inside = { root: onDisk(task.root, to).toString('utf8'), owner: null, mode: null }
-  const extract = extractTar()
-  const fed = pipeline(archive, extract, { signal })
-  const directories: { path: InnerPath; attributes: Attributes }[] = []
+  using unpacker = new Unpacker(task, onDisk(task.root, to).toString('utf8'))
+  const reader = new TarReader(unpacker)
   try {
-    for await (const member of extract) {
+    for await (const chunk of archive) {
       await task.pause()
-      const header = member.header
-      const path = placeOf(inside.root, header.name, () =>
-        makeDirectories(inside, parentOf(cleanPath(toByteString(header.name)))),
-      )
-      const attributes = attributesOf(task, header)
-      if (path !== null && !applyWhiteout(inside.root, path)) {
-        await writeMember(task.sys, inside.root, { path, source: member })
-        if (header.type === 'directory') directories.push({ path, attributes })
-        else if (header.type !== 'link') setAttributes(inside.root, path, attributes)
-      }
-      member.resume()
+      reader.write(chunk as Buffer)
     }
-    await fed
+    reader.end()
   } catch (error) {
-    await fed.catch(() => {})
     if (signal.aborted) throw signal.reason
-    if (error instanceof SlipwayError) throw error
-    throw new SlipwayError('step-failed', `cannot unpack the archive: ${String(error)}`, { cause: error })
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw error
+    if (error instanceof SlipwayError && error.kind !== 'invalid') throw error
+    throw new SlipwayError('step-failed', `cannot unpack the archive: ${describe(error)}`, { cause: error })
+  } finally {
+    archive.on('error', () => {})
+    archive.destroy()
   }
-  for (const { path, attributes } of directories.toReversed()) setAttributes(inside.root, path, attributes)
+  unpacker.finish()
 }
 
-/** Where a member goes; null for the archive's own root. */
-function placeOf(root: string, name: string, makeParents: () => InnerPath): InnerPath | null {
-  const path = cleanPath(toByteString(name))
-  if (path === '/') return null
-  makeParents()
-  return joinInner(resolveBeneath(root, parentOf(path)), nameOf(path))
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
-function attributesOf(task: CopyTask, header: Header): Attributes {
-  return {
-    owner: task.owner ?? { uid: header.uid, gid: header.gid },
-    mode: header.type === 'symlink' ? null : header.mode & 0o7777,
-    modifiedAtMs: header.mtime.getTime(),
+const CREATE = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW
+const NEW_DIRECTORY = { owner: { uid: 0, gid: 0 }, mode: 0o755 }
+
+class Unpacker implements TarVisitor, Disposable {
+  readonly #sys: Sys
+  readonly #owner: CopyTask['owner']
+  readonly #root: string
+  /** Described at the end, because a directory's time changes with every name made in it. */
+  readonly #directories = new Map<InnerPath, TarEntry>()
+  readonly #unpacked = new Set<InnerPath>()
+  #file: { fd: number; path: InnerPath; entry: TarEntry } | null = null
+
+  constructor({ sys, owner }: CopyTask, root: string) {
+    this.#sys = sys
+    this.#owner = owner
+    this.#root = root
   }
-}
 
-function applyWhiteout(root: string, path: InnerPath): boolean {
-  const name = nameOf(path)
-  if (!name.startsWith(WHITEOUT) || name === WHITEOUT || name === OPAQUE) return name === OPAQUE
-  rmSync(onDisk(root, joinInner(parentOf(path), name.slice(WHITEOUT.length))), { recursive: true, force: true })
-  return true
-}
+  entry(entry: TarEntry): void {
+    const named = cleanPath(entry.path)
+    if (named === '/') return
+    const path = joinInner(this.#makeParents(named), nameOf(named))
+    if (nameOf(path).startsWith(WHITEOUT_PREFIX)) return this.#whiteOut(path)
+    this.#unpacked.add(path)
+    this.#create(path, entry)
+  }
 
-type Source = ReturnType<typeof extractTar> extends AsyncIterable<infer Member> ? Member : never
+  content(piece: Buffer): void {
+    if (!this.#file) return
+    for (let at = 0; at < piece.length; ) at += writeSync(this.#file.fd, piece, at)
+  }
 
-async function writeMember(sys: Sys, root: string, member: { path: InnerPath; source: Source }): Promise<void> {
-  const { path, source } = member
-  const { header } = source
-  const target = onDisk(root, path)
-  const existing = statBeneath(root, path)
-  const keeps = header.type === 'directory' && existing?.isDirectory()
-  if (existing && !keeps) rmSync(target, { recursive: true, force: true })
-  switch (header.type) {
-    case 'directory':
-      if (!keeps) mkdirSync(target)
-      return
-    case 'symlink':
-      symlinkSync(Buffer.from(header.linkname, 'utf8'), target)
-      return
-    case 'link':
-      linkSync(onDisk(root, resolveBeneath(root, toByteString(header.linkname), false)), target)
-      return
-    case 'fifo':
-      sys.mkfifo(target, 0o644)
-      return
-    case 'file':
-    case 'contiguous-file':
-      await pipeline(source, createWriteStream(target, { flags: 'wx' }))
-      return
-    case 'block-device':
-    case 'character-device': {
-      const type = header.type === 'block-device' ? S_IF.BLK : S_IF.CHR
-      sys.mknod(target, type | 0o600, deviceNumber(header.devmajor, header.devminor))
-      return
+  entryEnd(): void {
+    const file = this.#file
+    if (!file) return
+    this[Symbol.dispose]()
+    this.#describe(file.path, file.entry)
+  }
+
+  finish(): void {
+    for (const [path, entry] of [...this.#directories].toReversed()) {
+      if (statBeneath(this.#root, path)?.isDirectory()) this.#describe(path, entry)
     }
-    default:
-      header.type satisfies never
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#file) closeSync(this.#file.fd)
+    this.#file = null
+  }
+
+  /** Links that are there already lead to where they lead in the directory; one that leads nowhere is an error. */
+  #makeParents(path: InnerPath): InnerPath {
+    let at: InnerPath = '/'
+    for (const name of parentOf(path).split('/').filter(Boolean)) {
+      const next = joinInner(at, name)
+      const real = resolveBeneath(this.#root, next)
+      const stats = statBeneath(this.#root, real)
+      if (stats?.isDirectory()) {
+        at = real
+        continue
+      }
+      if (stats) throw new SlipwayError('step-failed', `mkdir ${toText(next)}: not a directory`)
+      if (statBeneath(this.#root, next))
+        throw new SlipwayError('step-failed', `open ${toText(path)}: no such file or directory`)
+      mkdirSync(onDisk(this.#root, next))
+      setAttributes(this.#root, next, NEW_DIRECTORY)
+      at = next
+    }
+    return at
+  }
+
+  /** As in a layer: takes away what was there before, not what the archive itself has. */
+  #whiteOut(path: InnerPath): void {
+    const parent = parentOf(path)
+    const hidden = nameOf(path).slice(WHITEOUT_PREFIX.length)
+    if (nameOf(path) === OPAQUE_WHITEOUT) {
+      for (const name of readdirSync(onDisk(this.#root, parent), { encoding: 'latin1' })) {
+        const inside = joinInner(parent, name)
+        if (!this.#unpacked.has(inside)) this.#remove(inside)
+      }
+    } else if (!['', '.', '..'].includes(hidden)) this.#remove(joinInner(parent, hidden))
+  }
+
+  #remove(path: InnerPath): void {
+    rmSync(onDisk(this.#root, path), { recursive: true, force: true })
+  }
+
+  #create(path: InnerPath, entry: TarEntry): void {
+    const target = onDisk(this.#root, path)
+    const existing = statBeneath(this.#root, path)
+    const isMerge = entry.kind === 'directory' && existing?.isDirectory() === true
+    const linked = entry.kind === 'hardlink' ? this.#linkTarget(entry) : null
+    if (linked?.equals(target)) return
+    if (existing && !isMerge) this.#remove(path)
+    switch (entry.kind) {
+      case 'file':
+        this.#file = { fd: openSync(target, CREATE, 0o600), path, entry }
+        return
+      case 'directory':
+        if (!isMerge) mkdirSync(target)
+        this.#directories.delete(path)
+        this.#directories.set(path, entry)
+        return
+      case 'hardlink':
+        if (linked) linkSync(linked, target)
+        return
+      case 'symlink':
+        symlinkSync(Buffer.from(entry.linkTarget, 'latin1'), target)
+        return this.#describe(path, entry)
+      case 'fifo':
+        this.#sys.mkfifo(target, 0o600)
+        return this.#describe(path, entry)
+      case 'block-device':
+      case 'character-device': {
+        const type = entry.kind === 'block-device' ? S_IF.BLK : S_IF.CHR
+        this.#sys.mknod(target, type | 0o600, deviceNumber(entry.deviceMajor, entry.deviceMinor))
+        return this.#describe(path, entry)
+      }
+      default:
+        entry.kind satisfies never
+    }
+  }
+
+  #linkTarget(entry: TarEntry): Buffer {
+    const path = resolveBeneath(this.#root, cleanPath(entry.linkTarget), false)
+    const target = onDisk(this.#root, path)
+    const stats = lstatSync(target, { throwIfNoEntry: false })
+    if (stats && !stats.isDirectory()) return target
+    throw new SlipwayError(
+      'step-failed',
+      `link ${toText(path)} ${toText(cleanPath(entry.path))}: no such file or directory`,
+    )
+  }
+
+  #describe(path: InnerPath, entry: TarEntry): void {
+    const owner = this.#owner ?? { uid: entry.uid, gid: entry.gid }
+    const mode = entry.kind === 'symlink' ? null : entry.mode
+    setAttributes(this.#root, path, { owner, mode, modifiedAtMs: entry.mtimeS * 1000 })
+    if (entry.kind === 'symlink') return
+    for (const [name, value] of entry.xattrs) {
+      // Attributes of other kinds would steer overlayfs or the host's security modules.
+      if (name === 'security.capability' || name.startsWith('user.'))
+        this.#sys.lsetxattr(onDisk(this.#root, path), name, value)
+    }
   }
 }

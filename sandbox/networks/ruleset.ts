@@ -1,18 +1,4 @@
-/** Where a build may never connect to: private, link-local, shared, reserved and multicast addresses. */
-const DENIED = [
-  '0.0.0.0/8',
-  '10.0.0.0/8',
-  '100.64.0.0/10',
-  '127.0.0.0/8',
-  '169.254.0.0/16',
-  '172.16.0.0/12',
-  '192.0.0.0/24',
-  '192.168.0.0/16',
-  '198.18.0.0/15',
-  '224.0.0.0/3',
-]
-/** Mail is what hijacked builds send. */
-const MAIL_PORTS = [25, 465, 587]
+import { MAIL_PORTS, PRIVATE_NETWORKS } from '#domain/private-networks'
 
 export interface RulesetSettings {
   table: string
@@ -37,7 +23,7 @@ export function rulesetText({ table, linkPrefix, resolvers, onLink, podNetwork }
 delete table inet ${table}
 table inet ${table} {
   set resolvers { ${addresses(resolvers)}; }
-  set denied { ${addresses([...DENIED, ...onLink])}; }
+  set denied { ${addresses([...PRIVATE_NETWORKS, ...onLink])}; }
   chain refuse {
     meta l4proto tcp reject with tcp reset
     reject with icmpx admin-prohibited

@@ -10,7 +10,9 @@ import { copySources } from '../../buildkit-lite/solver/copy-sources.ts'
 import { createPause } from '../../buildkit-lite/solver/copy-task.ts'
 import { createExclusion } from '../../buildkit-lite/solver/exclusion.ts'
 import { treeOnDisk } from '../../buildkit-lite/solver/file-tree.ts'
+import { plainFiles } from '../../buildkit-lite/solver/source-files.ts'
 
+const noRemotes = { open: async () => Promise.reject(new Error('nothing is elsewhere')) }
 const never = new AbortController().signal
 
 /** A tree in words: text is a file, `->` a link, null a directory. */
@@ -63,15 +65,15 @@ async function copy(from: string, to: string, { sources, destination, more = {} 
     sys: openSys(),
     root: to,
     tree: treeOnDisk(from),
-    sourceRoot: from,
+    files: plainFiles(from),
     keepOwner: false,
     owner: null,
     mode: operation.chmod === null ? null : parseModeChange(operation.chmod),
-    exclusion: createExclusion(operation.exclude, operation.parents),
+    exclusion: createExclusion(operation.exclude),
     hardLinks: new Map<string, string>(),
     pause: createPause(never),
   }
-  await copySources(task, operation, never)
+  await copySources(task, operation, noRemotes, never)
 }
 
 async function openRoots(

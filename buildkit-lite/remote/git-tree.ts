@@ -1,0 +1,145 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SlipwayError } from '#domain/errors'
+import type { BuildContext, ContextEntry } from '../context/contract.ts'
+import { openGitContext } from '../context/git-context.ts'
+import { cleanPath, type InnerPath, onDisk, toByteString } from '../solver/beneath.ts'
+import { type FileTree, joinTrees, treeOfEntries, treeOnDisk } from '../solver/file-tree.ts'
+import type { SourceFiles } from '../solver/source-files.ts'
+import { fetchCommit, type GitRequest, type GitTools } from './git-remote.ts'
+import { listSubmodules } from './git-submodules.ts'
+import { makeGitDir } from './make-git-dir.ts'
+
+/** A directory of one commit, with its submodules. */
+export interface GitTree extends AsyncDisposable {
+  tree: FileTree
+  /** Checks out what is not checked out yet. */
+  files(signal: AbortSignal): Promise<SourceFiles>
+}
+
+export interface GitTreeRequest extends GitRequest {
+  commit: string
+  subdirectory: string
+  submodules: boolean
+  keepGitDir: boolean
+}
+
+/** A part of the tree that is a repository of its own. */
+interface Part {
+  /** Where it stands in the whole; empty for the repository itself. */
+  prefix: string
+  entries: readonly ContextEntry[]
+  context: BuildContext
+}
+
+const MAX_SUBMODULES = 500
+const MAX_DEPTH = 10
+
+/** Fetches a commit and, if asked, the submodules below it. Files are written only when they are needed. */
+export async function openGitTree(request: GitTreeRequest, tools: GitTools, signal: AbortSignal): Promise<GitTree> {
+  await using stack = new AsyncDisposableStack()
+  const checkoutRoot = await makeRoot(tools, stack)
+  const gitDir = await fetchCommit(request, tools, signal)
+  const parts: Part[] = []
+  const add = async (part: { prefix: string; gitDir: string; commit: string; subdirectory: string }): Promise<void> => {
+    const { prefix, ...place } = part
+    const context = stack.use(await openGitContext({ ...place, checkoutRoot, applyIgnoreFile: false }, signal))
+    parts.push({ prefix, context, entries: await context.entries(signal) })
+  }
+  await add({ prefix: '', gitDir, commit: request.commit, subdirectory: request.subdirectory })
+  if (request.submodules) await addSubmodules(request, { gitDir, tools, add }, signal)
+  const ownDir = request.keepGitDir && cleanPath(request.subdirectory) === '/' ? join(checkoutRoot, 'slip-git') : null
+  if (ownDir !== null) await makeGitDir({ directory: ownDir, mirror: gitDir, ...request }, signal)
+  const disposer = stack.move()
+  return {
+    tree: treeOf(parts, ownDir),
+    files: async (signal) => await filesOf(parts, ownDir, signal),
+    [Symbol.asyncDispose]: () => disposer.disposeAsync(),
+  }
+}
+
+async function makeRoot({ stateDir }: GitTools, stack: AsyncDisposableStack): Promise<string> {
+  const root = await mkdtemp(join(stateDir, 'git-sources', 'slip-tree-'))
+  stack.defer(async () => await rm(root, { recursive: true, force: true }))
+  return root
+}
+
+interface Above {
+  gitDir: string
+  commit: string
+  url: string
+  /** Of the whole tree before a subdirectory is taken. */
+  prefix: string
+  depth: number
+}
+
+async function addSubmodules(
+  request: GitTreeRequest,
+  {
+    gitDir,
+    tools,
+    add,
+  }: {
+    gitDir: string
+    tools: GitTools
+    add: (part: { prefix: string; gitDir: string; commit: string; subdirectory: string }) => Promise<void>
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const wanted = cleanPath(toByteString(request.subdirectory))
+  const open: Above[] = [{ gitDir, commit: request.commit, url: request.url, prefix: '', depth: 0 }]
+  let count = 0
+  for (let above = open.pop(); above !== undefined; above = open.pop()) {
+    const { url, depth, prefix } = above
+    for (const one of await listSubmodules(above, signal)) {
+      const place = `${prefix}/${one.path}`
+      if (wanted !== '/' && !place.startsWith(`${wanted}/`)) continue
+      if (++count > MAX_SUBMODULES || depth >= MAX_DEPTH)
+        throw new SlipwayError(
+          'step-failed',
+          `${request.url} has more than ${MAX_SUBMODULES} submodules, or too deep ones`,
+        )
+      // What is for the one host is for no other.
+      const isSameHost = originOf(one.url) === originOf(url)
+      const own = { url: one.url, ref: null, scope: request.scope, commit: one.commit }
+      const inner = await fetchCommit(
+        { ...own, authorization: isSameHost ? request.authorization : null },
+        tools,
+        signal,
+      )
+      await add({
+        prefix: wanted === '/' ? place : place.slice(wanted.length),
+        gitDir: inner,
+        commit: one.commit,
+        subdirectory: '/',
+      })
+      open.push({ gitDir: inner, commit: one.commit, url: one.url, prefix: place, depth: depth + 1 })
+    }
+  }
+}
+
+function originOf(url: string): string {
+  return URL.parse(url)?.origin ?? url
+}
+
+function treeOf(parts: readonly Part[], ownDir: string | null): FileTree {
+  const entries = parts.flatMap(({ prefix, entries }) =>
+    entries.map((entry) => ({ ...entry, path: `${prefix}/${entry.path}` })),
+  )
+  const tree = treeOfEntries(entries)
+  return ownDir === null ? tree : joinTrees(tree, '.git', treeOnDisk(ownDir))
+}
+
+async function filesOf(parts: readonly Part[], ownDir: string | null, signal: AbortSignal): Promise<SourceFiles> {
+  const roots: { prefix: string; root: string }[] = ownDir === null ? [] : [{ prefix: '/.git', root: ownDir }]
+  for (const { prefix, context } of parts) roots.push({ prefix, root: await context.materialise(signal) })
+  roots.sort((a, b) => b.prefix.length - a.prefix.length)
+  const find = (path: InnerPath) => roots.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`))
+  return {
+    at: (path) => {
+      const found = find(path)
+      if (!found) throw new SlipwayError('internal', `No repository has ${path}`)
+      return onDisk(found.root, path.slice(found.prefix.length) || '/')
+    },
+  }
+}
