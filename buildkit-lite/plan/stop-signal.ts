@@ -9,6 +9,8 @@ export function checkStopSignal(text: string): void {
     const name = `SIG${text.toUpperCase().replace(/^SIG/, '')}`
     if (
       Object.hasOwn(constants.signals, name) ||
+      // An older name of SIGCHLD.
+      name === 'SIGCLD' ||
       /^SIGRTM(?:IN(?:\+(?:[1-9]|1[0-5]))?|AX(?:-(?:[1-9]|1[0-4]))?)$/.test(name)
     )
       return
