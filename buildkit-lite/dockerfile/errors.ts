@@ -33,27 +33,31 @@ export function locate<T>(source: SourceText, lines: LineRange, work: () => T, p
   }
 }
 
-const CONTEXT_LINES = 2
+/** Lines shown before and behind one guilty line, and around several. */
+const CONTEXT_LINES = { one: 2, several: 1 }
 const RULE = '-'.repeat(20)
 /** A line may have 64 KiB; nobody reads so much of it. */
 const SHOWN_CHARACTERS = 1000
 
-/** The lines with their numbers, `>>>` at the guilty ones and up to two lines around them. */
-export function renderExcerpt(source: SourceText, lines: LineRange): string {
-  const all = source.text.split('\n')
+/** The lines with their numbers, `>>>` at the guilty ones and one or two lines around them. */
+export function renderExcerpt({ name, text }: SourceText, lines: LineRange): string {
+  return renderLines(name, text.split('\n'), lines)
+}
+
+/** The same of a file that is in lines already. */
+export function renderLines(name: string, all: readonly string[], lines: LineRange): string {
   const first = Math.min(Math.max(1, lines.first), all.length)
   const last = Math.min(Math.max(first, lines.last), all.length)
-  const shown = all
-    .slice(Math.max(0, first - 1 - CONTEXT_LINES), last + CONTEXT_LINES)
-    .map((line) => line.replace(/\r$/, ''))
-  const start = Math.max(1, first - CONTEXT_LINES)
+  const around = first === last ? CONTEXT_LINES.one : CONTEXT_LINES.several
+  const start = Math.max(1, first - around)
+  const shown = all.slice(start - 1, last + around).map((line) => line.replace(/\r$/, ''))
   const body = shown.map((line, index) => {
     const number = start + index
     const marker = number >= first && number <= last ? '>>> ' : '    '
     const shown = line.length > SHOWN_CHARACTERS ? `${line.slice(0, SHOWN_CHARACTERS)}…` : line
     return `${String(number).padStart(4)} | ${marker}${shown}`
   })
-  return [`${source.name}:${first}`, RULE, ...body, RULE].join('\n')
+  return [`${name}:${first}`, RULE, ...body, RULE].join('\n')
 }
 
 /** ` (did you mean X?)` where a known word is at most two edits away, else nothing. */

@@ -1,5 +1,5 @@
 import type { IgnoreMatcher } from '../context/ignore.ts'
-import { DockerfileError, type LineRange, renderExcerpt, type SourceText, SyntaxFault } from '../dockerfile/errors.ts'
+import { DockerfileError, type LineRange, renderLines, type SourceText, SyntaxFault } from '../dockerfile/errors.ts'
 import type { Expanded } from '../dockerfile/expand.ts'
 import type { PlacedInstruction } from '../dockerfile/instruction.ts'
 import type { LogicalLines } from '../dockerfile/lines.ts'
@@ -21,6 +21,7 @@ export class Linter implements ParseObserver {
   readonly warnings: PlanWarning[] = []
   readonly #override: string | null
   #source: SourceText = { name: '', text: '' }
+  #lines: readonly string[] = []
   #options: CheckOptions = NO_OPTIONS
   #first: LineRange | null = null
   #ignore: IgnoreMatcher | null = null
@@ -37,6 +38,7 @@ export class Linter implements ParseObserver {
 
   readLines(source: SourceText, { directives, emptyContinuations }: LogicalLines): void {
     this.#source = source
+    this.#lines = source.text.split('\n')
     this.#options = this.#readOptions(directives.check)
     for (const line of emptyContinuations) {
       this.report('NoEmptyContinuation', 'Empty continuation line', { first: line, last: line })
@@ -86,7 +88,7 @@ export class Linter implements ParseObserver {
       file: this.#source.name,
       line: first,
       lastLine: last,
-      excerpt: renderExcerpt(this.#source, { first, last }),
+      excerpt: renderLines(this.#source.name, this.#lines, { first, last }),
     })
   }
 
@@ -117,7 +119,7 @@ export class Linter implements ParseObserver {
     return (
       Math.max(
         0,
-        this.#source.text.split('\n').findIndex((line) => /^\s*#\s*check\s*=/i.test(line)),
+        this.#lines.findIndex((line) => /^\s*#\s*check\s*=/i.test(line)),
       ) + 1
     )
   }

@@ -76,17 +76,15 @@ describe('what is no mistake', () => {
   })
 })
 
-test('an excerpt shows all lines of the instruction and two around it', () => {
+test('an excerpt shows all lines of the instruction and one around them', () => {
   const text = '1\n2\n3\n4 \\\n5\n6\n7\n8\n'
   expect(renderExcerpt({ name: 'app.Dockerfile', text }, { first: 4, last: 5 }).split('\n')).toEqual([
     'app.Dockerfile:4',
     '--------------------',
-    '   2 |     2',
     '   3 |     3',
     '   4 | >>> 4 \\',
     '   5 | >>> 5',
     '   6 |     6',
-    '   7 |     7',
     '--------------------',
   ])
 })
