@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SlipwayError } from '#domain/errors'
+import { openSys } from '#host/sys'
 import type { BuildContext, ContextEntry } from '../context/contract.ts'
 import { openGitContext } from '../context/git-context.ts'
 import { cleanPath, type InnerPath, onDisk, toByteString } from '../solver/beneath.ts'
 import { type FileTree, joinTrees, treeOfEntries, treeOnDisk } from '../solver/file-tree.ts'
+import { openScratch } from '../solver/scratch.ts'
 import type { SourceFiles } from '../solver/source-files.ts'
 import { fetchCommit, type GitRequest, type GitTools } from './git-remote.ts'
 import { listSubmodules } from './git-submodules.ts'
@@ -38,7 +39,7 @@ const MAX_DEPTH = 10
 /** Fetches a commit and, if asked, the submodules below it. Files are written only when they are needed. */
 export async function openGitTree(request: GitTreeRequest, tools: GitTools, signal: AbortSignal): Promise<GitTree> {
   await using stack = new AsyncDisposableStack()
-  const checkoutRoot = await makeRoot(tools, stack)
+  const checkoutRoot = stack.use(await openScratch(openSys(), tools.stateDir)).dir
   const gitDir = await fetchCommit(request, tools, signal)
   const parts: Part[] = []
   const add = async (part: { prefix: string; gitDir: string; commit: string; subdirectory: string }): Promise<void> => {
@@ -56,12 +57,6 @@ export async function openGitTree(request: GitTreeRequest, tools: GitTools, sign
     files: async (signal) => await filesOf(parts, ownDir, signal),
     [Symbol.asyncDispose]: () => disposer.disposeAsync(),
   }
-}
-
-async function makeRoot({ stateDir }: GitTools, stack: AsyncDisposableStack): Promise<string> {
-  const root = await mkdtemp(join(stateDir, 'git-sources', 'slip-tree-'))
-  stack.defer(async () => await rm(root, { recursive: true, force: true }))
-  return root
 }
 
 interface Above {
