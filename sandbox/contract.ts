@@ -47,7 +47,8 @@ export interface Snapshots {
 
 /** One more mount inside a container. */
 export type ContainerMount =
-  | { kind: 'bind'; source: string; target: string; readonly: boolean }
+  /** On one that is `inert` nothing is executed, and set-user-id bits and device nodes mean nothing. */
+  | { kind: 'bind'; source: string; target: string; readonly: boolean; inert?: true }
   | { kind: 'tmpfs'; target: string; sizeBytes: number | null; mode: number }
 
 /** A network namespace with an address of its own, ready before the container is. */

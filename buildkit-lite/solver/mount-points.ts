@@ -1,4 +1,4 @@
-import { type BigIntStats, lstatSync, mkdirSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs'
+import { type BigIntStats, chmodSync, lstatSync, mkdirSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs'
 import type { Sys } from '#host/sys'
 import {
   type InnerPath,
@@ -15,6 +15,8 @@ import {
 export interface MountPoint {
   target: string
   kind: 'directory' | 'file'
+  /** If it has to be made; a file system that is mounted on a directory takes over its mode. */
+  mode?: number
 }
 
 interface Made {
@@ -34,7 +36,11 @@ interface Times {
  */
 export function makeMountPoints(sys: Sys, root: string, points: readonly MountPoint[]): Disposable {
   const made: Made[] = []
-  for (const point of points) make(root, resolveBeneath(root, toByteString(point.target)), point.kind, made)
+  for (const point of points) {
+    const path = resolveBeneath(root, toByteString(point.target))
+    make(root, path, point.kind, made)
+    if (point.mode !== undefined && made.at(-1)?.path === path) chmodSync(onDisk(root, path), point.mode)
+  }
   return {
     [Symbol.dispose]: () => {
       for (let last = made.pop(); last; last = made.pop()) removeStub(sys, root, last)

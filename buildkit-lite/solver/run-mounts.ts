@@ -5,9 +5,10 @@ import { SlipwayError } from '#domain/errors'
 import type { ContainerMount } from '#sandbox'
 import type { RunMount, RunOperation } from '../plan/plan.ts'
 import { mountBind } from './bind-mount.ts'
-import { mountCache } from './cache-mount.ts'
+import { type CacheMount, openCaches } from './cache-directories.ts'
 import type { MountPoint } from './mount-points.ts'
 import { openScratch, openSecretScratch } from './scratch.ts'
+import { mountSsh } from './ssh-mount.ts'
 import type { StepScope } from './step-scope.ts'
 
 /** Everything a RUN gets besides its root, until disposed. */
@@ -23,6 +24,8 @@ export interface RunMounts extends AsyncDisposable {
 export interface Prepared {
   mount: ContainerMount
   pointKind: MountPoint['kind']
+  /** Of its mount point, where one has to be made. */
+  mode?: number
 }
 
 /** The sandbox mounts these by itself. */
@@ -37,13 +40,14 @@ const TMPFS_MODE = 0o1777
 
 export async function prepareMounts(scope: StepScope, run: RunOperation, signal: AbortSignal): Promise<RunMounts> {
   await using stack = new AsyncDisposableStack()
+  const caches = await openCaches(scope, run.mounts, stack, signal)
   // The plan has parents before children already.
   const prepared: Prepared[] = []
   for (const mount of run.mounts) {
-    const one = await prepareMount(scope, stack, mount, signal)
+    const one = await prepareMount({ scope, stack, caches }, mount, signal)
     if (one) prepared.push(one)
   }
-  const points = [...SYSTEM_POINTS, ...prepared.map((one) => ({ target: one.mount.target, kind: one.pointKind }))]
+  const points = [...SYSTEM_POINTS, ...prepared.map(pointOf)]
   const own = await prepareFiles(scope, run, stack)
   const disposer = stack.move()
   return {
@@ -54,9 +58,18 @@ export async function prepareMounts(scope: StepScope, run: RunOperation, signal:
   }
 }
 
+function pointOf({ mount, pointKind, mode }: Prepared): MountPoint {
+  return { target: mount.target, kind: pointKind, ...(mode === undefined ? {} : { mode }) }
+}
+
+interface Preparing {
+  scope: StepScope
+  stack: AsyncDisposableStack
+  caches: ReadonlyMap<RunMount, string>
+}
+
 async function prepareMount(
-  scope: StepScope,
-  stack: AsyncDisposableStack,
+  { scope, stack, caches }: Preparing,
   mount: RunMount,
   signal: AbortSignal,
 ): Promise<Prepared | null> {
@@ -64,18 +77,23 @@ async function prepareMount(
     case 'bind':
       return await mountBind(scope, stack, mount, signal)
     case 'cache':
-      return await mountCache(scope, stack, mount, signal)
+      return showCache(mount, caches.get(mount))
     case 'tmpfs': {
       const { target, sizeBytes } = mount
-      return { mount: { kind: 'tmpfs', target, sizeBytes, mode: TMPFS_MODE }, pointKind: 'directory' }
+      return { mount: { kind: 'tmpfs', target, sizeBytes, mode: TMPFS_MODE }, pointKind: 'directory', mode: TMPFS_MODE }
     }
     case 'ssh':
-      throw new SlipwayError('step-failed', `no SSH key "${mount.id}" forwarded from the client`)
+      return await mountSsh(scope, stack, mount)
     case 'secret':
       return await mountSecret(scope, stack, mount)
     default:
       return mount satisfies never
   }
+}
+
+function showCache({ target, readonly }: CacheMount, source: string | undefined): Prepared {
+  if (source === undefined) throw new SlipwayError('internal', `The cache at ${target} was not opened`)
+  return { mount: { kind: 'bind', source, target, readonly }, pointKind: 'directory' }
 }
 
 async function mountSecret(
@@ -91,7 +109,7 @@ async function mountSecret(
   await writeFile(source, value, { mode: 0o400 })
   chownSync(source, mount.uid, mount.gid)
   chmodSync(source, mount.mode)
-  return { mount: { kind: 'bind', source, target: mount.target, readonly: true }, pointKind: 'file' }
+  return { mount: { kind: 'bind', source, target: mount.target, readonly: true, inert: true }, pointKind: 'file' }
 }
 
 function secretVariable({ request }: StepScope, mount: RunMount): string[] {

@@ -102,7 +102,8 @@ function fileMounts(spec: ContainerSpec, host: HostSettings) {
 function toOciMount(mount: ContainerMount) {
   switch (mount.kind) {
     case 'bind': {
-      const options = ['rbind', 'rprivate', mount.readonly ? 'ro' : 'rw']
+      const flags = mount.inert ? ['nosuid', 'nodev', 'noexec'] : []
+      const options = ['rbind', 'rprivate', mount.readonly ? 'ro' : 'rw', ...flags]
       return { destination: mount.target, type: 'bind', source: mount.source, options }
     }
     case 'tmpfs': {

@@ -127,6 +127,8 @@ describe('configuration of a container', () => {
       { destination: '/etc/hosts', type: 'bind', source: '/x', options: ['rbind', 'rprivate', 'ro'] },
     ])
     expect(mounts.find(({ destination }) => destination === '/dev/shm')?.options).toContain('size=67108864')
+    const inert = ociConfig({ ...spec, mounts: [{ ...bind, inert: true }] }, host).mounts.at(-1)?.options
+    expect(inert).toEqual(['rbind', 'rprivate', 'ro', 'nosuid', 'nodev', 'noexec'])
   })
 
   test.for([
