@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { benchFrontend } from './frontend.ts'
 import { benchLogLatency } from './log-latency.ts'
 import { benchNoopRebuild } from './noop-rebuild.ts'
 import { printReport, type Report } from './report.ts'
@@ -12,18 +13,23 @@ const benches = {
   'log-latency': benchLogLatency,
   webhooks: benchWebhooks,
 } as const
+/** What needs no running Slipway. */
+const alone = { frontend: benchFrontend } as const
 
 /** `npm run bench -- [NAME…]`: JSON lines while it measures, a table at the end. Nothing here is an assertion. */
 const { positionals } = parseArgs({ allowPositionals: true })
-const unknown = positionals.filter((name) => !(name in benches))
+const names = [...Object.keys(alone), ...Object.keys(benches)]
+const isWanted = (name: string) => positionals.length === 0 || positionals.includes(name)
+const unknown = positionals.filter((name) => !names.includes(name))
 if (unknown.length > 0) {
-  console.error(`bench: there is no ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}`)
+  console.error(`bench: there is no ${unknown.join(', ')}; there are ${names.join(', ')}`)
   process.exit(2)
 }
 
-await using slipway = await startBenchSlipway()
 const reports: Report[] = []
-for (const [name, bench] of Object.entries(benches)) {
-  if (positionals.length === 0 || positionals.includes(name)) reports.push(...(await bench(slipway)))
+for (const [name, bench] of Object.entries(alone)) if (isWanted(name)) reports.push(...(await bench()))
+if (Object.keys(benches).some(isWanted)) {
+  await using slipway = await startBenchSlipway()
+  for (const [name, bench] of Object.entries(benches)) if (isWanted(name)) reports.push(...(await bench(slipway)))
 }
 printReport(reports)
