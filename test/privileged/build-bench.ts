@@ -4,17 +4,21 @@ import {
   type BuildRequest,
   type BuildTools,
   type BuiltImage,
+  type BuiltResult,
   build,
+  buildAll,
   createRegistry,
   createSharedWork,
   DEFAULT_IMAGE_SETTINGS,
   DEFAULT_RUN_SETTINGS,
   exportDirectory,
+  formatPlatform,
   hostPlatform,
   importRootfs,
   openBlobStore,
   openDirectoryContext,
   openFileStepCache,
+  parsePlatform,
   pushImage,
   type SolveEvent,
 } from '#buildkit-lite'
@@ -42,6 +46,12 @@ export interface BuildBench extends AsyncDisposable {
   buildFiles(files: Record<string, string>, change?: Partial<BuildRequest>): Promise<Built>
   /** Builds a directory with its `Dockerfile`. */
   buildDirectory(path: string, change?: Partial<BuildRequest>): Promise<Built>
+  /** The same for several platforms; what ran is told as `linux/amd64 TITLE`. */
+  buildPlatforms(
+    files: Record<string, string>,
+    platforms: readonly string[],
+    change?: Partial<BuildRequest>,
+  ): Promise<{ result: BuiltResult; ran: string[] }>
   readInside(image: BuiltImage, path: string): Promise<string>
   /** The entries of the newest layer: mode, owner, time in seconds and name, as tar lists them. */
   lastLayer(image: BuiltImage): Promise<string[]>
@@ -60,6 +70,7 @@ export async function openBuildBench(name: string): Promise<BuildBench> {
     dataDir,
     buildFiles: (files, change = {}) => buildFiles({ dataDir, tools }, files, change),
     buildDirectory: (path, change = {}) => buildDirectory(tools, path, change),
+    buildPlatforms: (files, platforms, change = {}) => buildPlatforms({ dataDir, tools }, { files, platforms, change }),
     readInside: async (image, path) => {
       await using dir = await mkdtempDisposable(join(dataDir, 'export-'))
       await exportDirectory(image, dir.path, tools, never)
@@ -114,19 +125,63 @@ async function buildFiles(
   files: Record<string, string>,
   change: Partial<BuildRequest>,
 ): Promise<Built> {
-  await using dir = await mkdtempDisposable(join(dataDir, 'context-'))
+  await using dir = await writeContext(dataDir, files)
+  return await buildDirectory(tools, dir.path, change)
+}
+
+async function buildPlatforms(
+  { dataDir, tools }: Pick<BuildBench, 'dataDir' | 'tools'>,
+  {
+    files,
+    platforms,
+    change,
+  }: {
+    files: Record<string, string>
+    platforms: readonly string[]
+    change: Partial<BuildRequest>
+  },
+): Promise<{ result: BuiltResult; ran: string[] }> {
+  await using dir = await writeContext(dataDir, files)
+  await using context = await openDirectoryContext(dir.path, { dockerfile: 'Dockerfile' })
+  const events = new Map<string, SolveEvent[]>()
+  const result = await buildAll(
+    { ...requestOf(context), ...change },
+    platforms.map((platform) => parsePlatform(platform, hostPlatform())),
+    {
+      ...tools,
+      report: async (event, platform) => {
+        const name = formatPlatform(platform)
+        events.set(name, [...(events.get(name) ?? []), event])
+      },
+    },
+    never,
+  )
+  return { result, ran: [...events].flatMap(([name, own]) => sumUp(own).ran.map((title) => `${name} ${title}`)) }
+}
+
+async function writeContext(dataDir: string, files: Record<string, string>) {
+  const dir = await mkdtempDisposable(join(dataDir, 'context-'))
   for (const [name, content] of Object.entries(files)) {
     const path = join(dir.path, name)
     await mkdir(name.endsWith('/') ? path : join(path, '..'), { recursive: true })
     if (!name.endsWith('/')) await writeFile(path, content)
   }
-  return await buildDirectory(tools, dir.path, change)
+  return dir
 }
 
 async function buildDirectory(tools: BuildBench['tools'], path: string, change: Partial<BuildRequest>): Promise<Built> {
   await using context = await openDirectoryContext(path, { dockerfile: 'Dockerfile' })
   const events: SolveEvent[] = []
-  const request: BuildRequest = {
+  const request = { ...requestOf(context), ...change }
+  const report = async (event: SolveEvent): Promise<void> => {
+    events.push(event)
+  }
+  const image = await build(request, { ...tools, report }, never)
+  return { image, ...sumUp(events) }
+}
+
+function requestOf(context: BuildRequest['context']): BuildRequest {
+  return {
     context,
     namedContexts: {},
     dockerfile: { path: 'Dockerfile' },
@@ -144,13 +199,7 @@ async function buildDirectory(tools: BuildBench['tools'], path: string, change: 
     image: DEFAULT_IMAGE_SETTINGS,
     cacheScope: 'test',
     subject: 'test',
-    ...change,
   }
-  const report = async (event: SolveEvent): Promise<void> => {
-    events.push(event)
-  }
-  const image = await build(request, { ...tools, report }, never)
-  return { image, ...sumUp(events) }
 }
 
 function sumUp(events: readonly SolveEvent[]): Omit<Built, 'image'> {
