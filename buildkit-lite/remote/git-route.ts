@@ -36,7 +36,9 @@ export async function routeTo(
     'core.askPass': '',
     'credential.helper': '',
   }
-  const env = { GIT_ALLOW_PROTOCOL: PROTOCOLS }
+  // The planner lets no Dockerfile name a repository of this machine; the one who builds may.
+  const isLocal = url.startsWith('file://') && tools.access.allowPrivate
+  const env = { GIT_ALLOW_PROTOCOL: isLocal ? 'file' : PROTOCOLS }
   const scp = SCP.exec(url)?.groups
   const host = scp?.['host'] ?? new URL(url).hostname.replace(/^\[(.*)\]$/, '$1')
   const isHttp = /^https?:/i.test(url)

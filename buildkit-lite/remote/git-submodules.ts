@@ -64,6 +64,8 @@ const SCP = /^([\w-]+@[a-zA-Z0-9.-]+:)(.*)$/s
 export function resolveUrl(named: string, parent: string): string {
   const whole = /^\.\.?(?:\/|$)/.test(named) ? resolveRelative(named, parent) : named
   if (REMOTE.test(whole) || SCP.test(whole)) return whole
+  // Who may name a repository of this machine names all of its submodules with it.
+  if (parent.startsWith('file://') && whole.startsWith('file://')) return whole
   throw new SlipwayError(
     'step-failed',
     `Submodule address "${named}" of ${parent} is refused: expected http, ssh or git`,

@@ -68,7 +68,8 @@ interface Above {
   depth: number
 }
 
-async function addSubmodules(
+/** Hands over each submodule of a commit, and of those, below the subdirectory; parents come first. */
+export async function addSubmodules(
   request: GitTreeRequest,
   {
     gitDir,

@@ -7,10 +7,11 @@ import { INPUT_FILE } from '../solver/miss-reason.ts'
 import type { Selected } from '../solver/select-sources.ts'
 import type { SourceFiles } from '../solver/source-files.ts'
 import { digestOf } from '../solver/step-key.ts'
+import type { RemoteAccess } from './address-rules.ts'
 import { type Downloaded, download } from './download.ts'
 import { resolveGitCommit } from './git-checksum.ts'
-import type { GitTools } from './git-remote.ts'
-import { openGitTree } from './git-tree.ts'
+import type { GitRequest } from './git-remote.ts'
+import { type GitTree, openGitTree } from './git-tree.ts'
 import { gitAuthorization, httpAuthorization } from './remote-secrets.ts'
 
 export type RemoteCopySource = Extract<CopySource, { kind: 'http' | 'git' }>
@@ -43,60 +44,84 @@ type Request = Pick<BuildRequest, 'cacheScope' | 'secrets' | 'run'>
 const FILE_MODE = 0o600
 
 export function createRemoteSources(request: Request, tools: Tools): RemoteSources {
-  const known = new Map<string, Promise<unknown>>()
-  const once = async <T>(name: unknown, work: () => Promise<T>): Promise<T> => {
-    const key = JSON.stringify(name)
-    const found = (known.get(key) as Promise<T> | undefined) ?? work()
-    known.set(key, found)
-    return await found
+  return new BuildRemoteSources(request, tools)
+}
+
+class BuildRemoteSources implements RemoteSources {
+  readonly #request: Request
+  readonly #tools: Tools & { access: RemoteAccess; sshAgent: string | null }
+  readonly #known = new Map<string, Promise<unknown>>()
+
+  constructor(request: Request, tools: Tools) {
+    this.#request = request
+    const access = tools.remote ?? { allowPrivate: false }
+    this.#tools = { ...tools, access, sshAgent: request.run.sshAgents['default'] ?? null }
   }
-  const access = tools.remote ?? { allowPrivate: false }
-  const { cacheScope: scope, secrets } = request
-  const fetchFile = async ({ url, checksum }: HttpSource, signal: AbortSignal): Promise<Downloaded> => {
-    const authorization = httpAuthorization(secrets, url)
-    return await download({ url, checksum, authorization, scope }, { ...tools, access }, signal)
+
+  async digests(source: RemoteCopySource, byContent: boolean, signal: AbortSignal): Promise<KeyComponent[]> {
+    if (source.kind === 'http') {
+      // With a checksum its content is known before it is fetched.
+      const digest = source.checksum ?? (await this.#fetchFile(source, signal)).digest
+      return fileDigest(source.url, digest)
+    }
+    if (byContent) return await this.#once(['files', source], () => this.#digestTree(source, signal))
+    const { subdirectory, submodules, keepGitDir, url } = source
+    const commit = await this.#commitOf(source, signal)
+    return [{ name: `git ${url}`, digest: digestOf([commit, subdirectory, submodules, keepGitDir]) }]
   }
-  const gitTools: GitTools = { ...tools, access, sshAgent: request.run.sshAgents['default'] ?? null }
-  const gitRequest = ({ url, ref }: GitCopySource) => ({
-    url,
-    ref,
-    scope,
-    authorization: gitAuthorization(secrets, url),
-  })
-  const commitOf = async (source: GitCopySource, signal: AbortSignal): Promise<string> =>
-    await once(['commit', source.url, source.ref, source.checksum], () =>
-      resolveGitCommit({ ...gitRequest(source), checksum: source.checksum }, gitTools, signal),
-    )
-  const openTree = async (source: GitCopySource, signal: AbortSignal) => {
+
+  async open(source: RemoteCopySource, signal: AbortSignal): Promise<OpenRemote> {
+    if (source.kind === 'http') return openFile(source.url, await this.#fetchFile(source, signal))
+    await using stack = new AsyncDisposableStack()
+    const opened = stack.use(await this.#openTree(source, signal))
+    const { tree } = opened
+    const files = await opened.files(signal)
+    const owned = stack.move()
+    return {
+      tree,
+      files,
+      selected: rootOf(tree),
+      modifiedAtMs: null,
+      [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    }
+  }
+
+  async #fetchFile({ url, checksum }: HttpSource, signal: AbortSignal): Promise<Downloaded> {
+    const { secrets, cacheScope: scope } = this.#request
+    const wanted = { url, checksum, authorization: httpAuthorization(secrets, url), scope }
+    return await this.#once(['file', url, checksum], () => download(wanted, this.#tools, signal))
+  }
+
+  async #commitOf(source: GitCopySource, signal: AbortSignal): Promise<string> {
+    const { url, ref, checksum } = source
+    const wanted = { ...this.#gitRequest(source), checksum }
+    return await this.#once(['commit', url, ref, checksum], () => resolveGitCommit(wanted, this.#tools, signal))
+  }
+
+  async #openTree(source: GitCopySource, signal: AbortSignal): Promise<GitTree> {
     const { subdirectory, submodules, keepGitDir } = source
-    const commit = await commitOf(source, signal)
-    return await openGitTree({ ...gitRequest(source), commit, subdirectory, submodules, keepGitDir }, gitTools, signal)
+    const commit = await this.#commitOf(source, signal)
+    const wanted = { ...this.#gitRequest(source), commit, subdirectory, submodules, keepGitDir }
+    return await openGitTree(wanted, this.#tools, signal)
   }
-  const digestTree = async (source: GitCopySource, signal: AbortSignal): Promise<KeyComponent[]> => {
-    await using opened = await openTree(source, signal)
+
+  async #digestTree(source: GitCopySource, signal: AbortSignal): Promise<KeyComponent[]> {
+    await using opened = await this.#openTree(source, signal)
     const { tree } = opened
     const from = { tree, rootDir: null, countOwners: false, exclusion: NO_EXCLUSION }
     return await digestFiles(from, [rootOf(tree)], signal)
   }
-  return {
-    digests: async (source, byContent, signal) => {
-      // Its content is known before it is fetched.
-      if (source.kind === 'http' && source.checksum !== null) return fileDigest(source.url, source.checksum)
-      if (source.kind === 'http')
-        return fileDigest(source.url, (await once(source, () => fetchFile(source, signal))).digest)
-      if (byContent) return await once(['files', source], () => digestTree(source, signal))
-      const { subdirectory, submodules, keepGitDir } = source
-      const commit = await commitOf(source, signal)
-      return [{ name: `git ${source.url}`, digest: digestOf([commit, subdirectory, submodules, keepGitDir]) }]
-    },
-    open: async (source, signal) => {
-      if (source.kind === 'http') return openFile(source.url, await once(source, () => fetchFile(source, signal)))
-      const opened = await openTree(source, signal)
-      const { tree } = opened
-      const files = await opened.files(signal)
-      const selected = rootOf(tree)
-      return { tree, files, selected, modifiedAtMs: null, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() }
-    },
+
+  #gitRequest({ url, ref }: GitCopySource): GitRequest {
+    const { secrets, cacheScope: scope } = this.#request
+    return { url, ref, scope, authorization: gitAuthorization(secrets, url) }
+  }
+
+  async #once<T>(name: readonly unknown[], work: () => Promise<T>): Promise<T> {
+    const key = JSON.stringify(name)
+    const found = (this.#known.get(key) as Promise<T> | undefined) ?? work()
+    this.#known.set(key, found)
+    return await found
   }
 }
 

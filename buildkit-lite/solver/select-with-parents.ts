@@ -2,7 +2,7 @@ import { hasWildcard } from '../context/glob.ts'
 import { cleanPath, type InnerPath, joinInner, nameOf, parentOf, toText } from './beneath.ts'
 import { compilePatterns } from './exclusion.ts'
 import { type Exclusion, type FileTree, walk } from './file-tree.ts'
-import { MissingSourceError, type Selected, selectPaths } from './select-sources.ts'
+import { MissingSourceError, type Selected, selectPaths } from './select-paths.ts'
 
 /**
  * `--parents`: everything that a pattern as of .dockerignore matches, with its directories. What stands before the

@@ -1,0 +1,119 @@
+import { createReadStream } from 'node:fs'
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { SlipwayError } from '#domain/errors'
+import type { BuildContext } from '../context/contract.ts'
+import { openDirectoryContext } from '../context/directory-context.ts'
+import { openGitContext } from '../context/git-context.ts'
+import type { GitSource } from '../context/git-url.ts'
+import { openTarContext } from '../context/tar-context.ts'
+import { cleanPath, onDisk } from '../solver/beneath.ts'
+import { download } from './download.ts'
+import { resolveGitCommit } from './git-checksum.ts'
+import { fetchCommit, type GitTools } from './git-remote.ts'
+import { addSubmodules, type GitTreeRequest } from './git-tree.ts'
+import { makeGitDir } from './make-git-dir.ts'
+import { gitAuthorization, httpAuthorization } from './remote-secrets.ts'
+
+export interface FetchOptions {
+  /** Files are written below it, and removed with the context. */
+  workDir: string
+  tools: GitTools
+  /** With `GIT_AUTH_TOKEN` and the like for places that ask who comes. */
+  secrets: Readonly<Record<string, Buffer>>
+  /** Path of the Dockerfile in the context. */
+  dockerfile?: string
+  /** Keeps `.git`, whatever the address says. */
+  keepGitDir?: boolean
+}
+
+/** What was fetched for contexts is for those who start builds, whatever they build. */
+const SCOPE = 'contexts'
+
+/** One commit of a repository as a context, without history and with its submodules. */
+export async function fetchGitContext(
+  source: GitSource,
+  options: FetchOptions,
+  signal: AbortSignal,
+): Promise<BuildContext> {
+  const { url, ref, subdirectory, checksum } = source
+  const { tools, secrets } = options
+  const asked = { url, ref, checksum, scope: SCOPE, authorization: gitAuthorization(secrets, url) }
+  return await asContext(async () => {
+    const commit = await resolveGitCommit(asked, tools, signal)
+    const gitDir = await fetchCommit({ ...asked, commit }, tools, signal)
+    const keepGitDir = (options.keepGitDir || source.keepGitDir) ?? false
+    const request = { ...asked, commit, subdirectory, keepGitDir, submodules: source.submodules ?? true }
+    const parts: Part[] = []
+    const add = async (part: Part): Promise<void> => {
+      parts.push(part)
+    }
+    if (request.submodules) await addSubmodules(request, { gitDir, tools, add }, signal)
+    const dockerfile = options.dockerfile === undefined ? {} : { dockerfile: options.dockerfile }
+    const place = { gitDir, commit, subdirectory, checkoutRoot: options.workDir, ...dockerfile }
+    const context = await openGitContext(place, signal)
+    if (parts.length === 0 && !keepGitDir) return context
+    await using stack = new AsyncDisposableStack()
+    return await openWhole(stack.use(context), { request, parts, gitDir }, options, signal)
+  })
+}
+
+interface Part {
+  /** Where it stands in the whole, latin1-exact. */
+  prefix: string
+  gitDir: string
+  commit: string
+  subdirectory: string
+}
+
+/** All parts in one directory, which is then as good as any other. */
+async function openWhole(
+  context: BuildContext,
+  { request, parts, gitDir }: { request: GitTreeRequest; parts: readonly Part[]; gitDir: string },
+  { workDir, dockerfile }: FetchOptions,
+  signal: AbortSignal,
+): Promise<BuildContext> {
+  await mkdir(workDir, { recursive: true })
+  const parent = await mkdtemp(join(workDir, 'slip-tree-'))
+  const dispose = () => rm(parent, { recursive: true, force: true })
+  try {
+    const root = join(parent, 'files')
+    await rename(await context.materialise(signal), root)
+    for (const { prefix, ...place } of parts) {
+      await using part = await openGitContext({ ...place, checkoutRoot: workDir, applyIgnoreFile: false }, signal)
+      const target = onDisk(root, cleanPath(prefix))
+      await rm(target, { recursive: true, force: true })
+      await rename(await part.materialise(signal), target)
+    }
+    const directory = join(root, '.git')
+    const isWhole = cleanPath(request.subdirectory) === '/'
+    if (request.keepGitDir && isWhole) await makeGitDir({ directory, mirror: gitDir, ...request }, signal)
+    const named = dockerfile === undefined ? {} : { dockerfile }
+    return await openDirectoryContext(root, { dispose, timestamp: context.timestamp ?? null, ...named })
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+}
+
+/** What a URL leads to as a context: an archive's files, or a file that is the Dockerfile itself. */
+export async function fetchUrlContext(url: string, options: FetchOptions, signal: AbortSignal): Promise<BuildContext> {
+  const { workDir: directory, tools, secrets, dockerfile } = options
+  const asked = { url, checksum: null, authorization: httpAuthorization(secrets, url), scope: SCOPE }
+  return await asContext(async () => {
+    const { path, modifiedAtMs } = await download(asked, tools, signal)
+    const timestamp = modifiedAtMs === 0 ? {} : { timestamp: Math.floor(modifiedAtMs / 1000) }
+    const named = dockerfile === undefined ? {} : { dockerfile }
+    return await openTarContext(createReadStream(path), { directory, ...timestamp, ...named }, signal)
+  })
+}
+
+/** No step is to blame for a context. */
+async function asContext<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof SlipwayError) || error.kind !== 'step-failed') throw error
+    throw new SlipwayError('source-unavailable', error.message, { cause: error })
+  }
+}

@@ -1,0 +1,88 @@
+import { SlipwayError } from '#domain/errors'
+import { BadPattern, compileGlob, hasWildcard, matchTokens } from '../context/glob.ts'
+import { closestWord } from '../dockerfile/errors.ts'
+import { type InnerPath, joinInner, nameOf, parentOf, resolveIn, toText } from './beneath.ts'
+import type { FileTree, TreeEntry } from './file-tree.ts'
+
+/** One file or directory that COPY takes. */
+export interface Selected {
+  /** Where it lies, with links resolved. */
+  path: InnerPath
+  /** Its name as it was named, which is the name it gets in a directory. */
+  name: string
+  entry: TreeEntry
+  /** With `--parents`: the directories to repeat, as found in the source, outermost first. */
+  parents: readonly InnerPath[]
+  /** With `--parents` what lies in a directory is selected by itself. */
+  keepsParents: boolean
+}
+
+/** A path, or all that a pattern matches. What is named is followed, in any part of it. */
+export function selectPaths(tree: FileTree, path: InnerPath): readonly Selected[] {
+  if (!hasWildcard(path)) return [follow(tree, path, nameOf(path))]
+  return expand(tree, path).map((found) => follow(tree, found, nameOf(found)))
+}
+
+/** What a missing source says; its origin adds whether an ignore file hides it. */
+export class MissingSourceError extends SlipwayError {
+  readonly path: string
+  /** A name beside it that it may have been meant to be. */
+  readonly close: string | null
+
+  constructor(path: InnerPath, tree: FileTree) {
+    super('context-invalid', `"${toText(path)}": not found`)
+    this.path = toText(path)
+    this.close = findClose(tree, path)
+  }
+}
+
+/** Looked for in the directory that should have it. */
+function findClose(tree: FileTree, path: InnerPath): string | null {
+  const parent = resolveIn((inner) => tree.lookUp(inner), parentOf(path))
+  const name = closestWord(toText(nameOf(path)), tree.names(parent).map(toText))
+  return name === null ? null : joinInner(toText(parentOf(path)), name)
+}
+
+function follow(tree: FileTree, path: InnerPath, name: string): Selected {
+  const real = resolveIn((inner) => tree.lookUp(inner), path)
+  const entry = tree.lookUp(real)
+  if (!entry) throw new MissingSourceError(path, tree)
+  return { path: real, name, entry, parents: [], keepsParents: false }
+}
+
+/** Paths that match, component by component. */
+function expand(tree: FileTree, pattern: InnerPath): InnerPath[] {
+  let found: InnerPath[] = ['/']
+  for (const component of pattern.slice(1).split('/')) {
+    const next = new Set<InnerPath>()
+    for (const directory of found) {
+      for (const path of expandComponent(tree, directory, component)) next.add(path)
+    }
+    found = [...next]
+  }
+  return found.filter((path) => path !== '/').sort()
+}
+
+function expandComponent(tree: FileTree, directory: InnerPath, component: string): InnerPath[] {
+  if (!hasWildcard(component)) {
+    const path = resolveIn((inner) => tree.lookUp(inner), joinInner(directory, component), false)
+    const entry = tree.lookUp(path)
+    return entry ? [entry.kind === 'symlink' ? joinInner(directory, component) : path] : []
+  }
+  const pattern = compile(component)
+  const real = resolveIn((inner) => tree.lookUp(inner), directory)
+  return tree
+    .names(real)
+    .filter((name) => matchTokens(pattern, toText(name)))
+    .map((name) => joinInner(directory, name))
+}
+
+/** Characters are matched, not bytes. */
+function compile(component: string): ReturnType<typeof compileGlob> {
+  try {
+    return compileGlob(toText(component))
+  } catch (error) {
+    if (!(error instanceof BadPattern)) throw error
+    throw new SlipwayError('dockerfile-invalid', error.message, { cause: error })
+  }
+}
