@@ -48,11 +48,20 @@ export function reportSolve(
   }
 }
 
+/** A build's record is written anew at each event: it keeps so much of what a careless Dockerfile gives rise to. */
+const MAX_WARNINGS = 50
+const MAX_MESSAGE_CHARS = 1000
+
 /** Each has a line of the log, too, for whoever reads only that. */
-function reportWarnings(reporter: Reporter, warnings: readonly PlanWarning[], atMs: number): void {
-  if (warnings.length === 0) return
-  reporter.event({ kind: 'warnings', atMs, warnings: [...warnings] })
+function reportWarnings(reporter: Reporter, all: readonly PlanWarning[], atMs: number): void {
+  if (all.length === 0) return
+  const warnings = all
+    .slice(0, MAX_WARNINGS)
+    .map((warning) => ({ ...warning, message: warning.message.slice(0, MAX_MESSAGE_CHARS) }))
+  reporter.event({ kind: 'warnings', atMs, warnings })
   for (const warning of warnings) reporter.system(warningLine(warning))
+  const more = all.length - warnings.length
+  if (more > 0) reporter.system(`Warning: ${more} more warnings are not shown`)
 }
 
 function endOf(outcome: StepOutcome, hasExitCode: boolean): Pick<StepFinished, 'status' | 'cached' | 'exitCode'> {

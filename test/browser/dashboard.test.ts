@@ -96,10 +96,43 @@ test('a failed build shows the error with its place in the Dockerfile', async ()
   await page.getByRole('log').getByText('last words', { exact: true }).waitFor()
 })
 
+test('warnings name their rule, link to it, and mark the lines they mean', async () => {
+  const repository = await slipway.repository('check/warns', {
+    Dockerfile: 'FROM scratch AS Web\nLABEL a=b\nCOPY hello \\\n  /hello\nCMD start\n',
+    hello: 'hello\n',
+  })
+  const told = await repository.push()
+  expect(told).toContain('WARNING: StageNameCasing - https://docs.docker.com/go/dockerfile/rule/stage-name-casing/')
+  expect(told).toContain('>>> FROM scratch AS Web')
+  const build = await slipway.build('check/warns', 1)
+  expect(build.warnings.map(({ rule, line }) => [rule, line])).toEqual([
+    ['StageNameCasing', 1],
+    ['JSONArgsRecommended', 5],
+  ])
+  await page.goto(`${slipway.baseUrl}/builds/${build.id}`)
+  const card = page.getByRole('region', { name: 'Warnings' })
+  const link = card.getByRole('link', { name: 'JSONArgsRecommended' })
+  expect(await link.getAttribute('href')).toBe('https://docs.docker.com/go/dockerfile/rule/json-args-recommended/')
+  await card.getByText("Stage name 'Web' should be lowercase").waitFor()
+  expect(await card.locator('.guilty').allInnerTexts()).toEqual([
+    expect.stringContaining('FROM scratch AS Web'),
+    expect.stringContaining('CMD start'),
+  ])
+})
+
 test.for(['light', 'dark'] as const)('no page has serious accessibility faults in %s', async (scheme) => {
   await page.emulateMedia({ colorScheme: scheme })
   const build = await slipway.newest('check/fails')
-  for (const path of ['/', `/builds/${build.id}`, '/projects', '/projects/check/live', '/rollouts', '/deliveries']) {
+  const warned = await slipway.newest('check/warns')
+  for (const path of [
+    '/',
+    `/builds/${build.id}`,
+    `/builds/${warned.id}`,
+    '/projects',
+    '/projects/check/live',
+    '/rollouts',
+    '/deliveries',
+  ]) {
     await page.goto(slipway.baseUrl + path)
     await page.getByRole('heading', { level: 1 }).waitFor()
     const { violations } = await new AxeBuilder({ page }).analyze()

@@ -15,6 +15,7 @@ import { Missing } from '../parts/session.tsx'
 import { Status } from '../parts/status.tsx'
 import { StepList } from '../parts/step-list.tsx'
 import { Duration, TimeAgo } from '../parts/time.tsx'
+import { WarningList } from '../parts/warning-list.tsx'
 
 const LAST_LINES = 10
 
@@ -44,6 +45,7 @@ function BuildView({ initial }: { initial: Build }) {
       <Title build={build} connection={live.connection} />
       <Facts build={build} />
       {build.error && <ErrorCard build={build} lastLines={lastLinesOf(build, live.lines)} />}
+      <WarningList warnings={build.warnings} />
       <div className="build-columns">
         <StepList steps={build.steps} firstLines={firstLines} onSelect={setSelectedLine} />
         <LogView log={log} focusLine={selectedLine} isLive={!isFinal(build.status)} />

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Build } from '#domain/build'
+import { Build, warningLine } from '#domain/build'
 import { type BuildEvent, newBuild } from '#domain/build-event'
 import { StepId } from '#domain/ids'
 import { BuildNarrator } from '../../../api/git/narrate-build.ts'
@@ -45,6 +45,16 @@ const planned: BuildEvent = {
   steps: [{ id: step, stage: 'main', title: 'RUN a &&\n  b', line: 2 }],
 }
 const log = (text: string): BuildEvent => ({ kind: 'log', atMs: 1, step, stream: 'stdout', firstLine: 1, text })
+const warning = {
+  rule: 'StageNameCasing',
+  message: "Stage name 'Web' should be lowercase",
+  description: 'Stage names should be lowercase',
+  url: 'https://docs.example/stage-name-casing/',
+  file: 'Dockerfile',
+  line: 1,
+  lastLine: 1,
+  excerpt: 'Dockerfile:1\n   1 | >>> FROM base AS Web',
+}
 const ended = { kind: 'step-finished', atMs: 1, step } as const
 
 test.for<[string, BuildEvent, string[]]>([
@@ -74,8 +84,26 @@ test.for<[string, BuildEvent, string[]]>([
     },
     ['dockerfile-invalid: Unknown instruction RUNN', '> 2 | RUNN x', '  3 | y', 'failed in 2.5 s: URL'],
   ],
+  [
+    'warnings',
+    { kind: 'warnings', atMs: 1, warnings: [warning] },
+    [
+      'WARNING: StageNameCasing - https://docs.example/stage-name-casing/',
+      "Stage name 'Web' should be lowercase",
+      'Dockerfile:1',
+      '   1 | >>> FROM base AS Web',
+    ],
+  ],
 ])('%s', ([, event, lines]) => {
   const narrator = new BuildNarrator(build, 'URL')
   narrator.tell(planned)
   expect(narrator.tell(event)).toEqual(lines.map((line) => `[build 7] ${line}`))
+})
+
+test('what the log says again of a warning is not told twice', () => {
+  const narrator = new BuildNarrator(build, 'URL')
+  narrator.tell({ kind: 'warnings', atMs: 1, warnings: [warning] })
+  const text = `${warningLine(warning)}\nWarning: another (line 1)\n`
+  const again: BuildEvent = { kind: 'log', atMs: 1, step: null, stream: 'system', firstLine: 1, text }
+  expect(narrator.tell(again)).toEqual(['[build 7]   Warning: another (line 1)'])
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Build } from '#domain/build'
+import { Build, warningLine } from '#domain/build'
 import { applyBuildEvent, BuildEvent, lastLine } from '#domain/build-event'
 
 const order = {
@@ -95,6 +95,28 @@ test('a lost worker gives the build back, and the next attempt begins its steps 
   })
   const again = fold(...lost, { kind: 'started', attempt: 2, worker })
   expect(again).toMatchObject({ status: 'running', attempt: 2, steps: [], logLines: 1 })
+})
+
+test('warnings are those of the newest attempt', () => {
+  const warning = {
+    rule: 'StageNameCasing',
+    message: "Stage name 'Web' should be lowercase",
+    description: 'Stage names should be lowercase',
+    url: 'https://docs.docker.com/go/dockerfile/rule/stage-name-casing/',
+    file: 'Dockerfile',
+    line: 1,
+    lastLine: 1,
+    excerpt: '   1 | >>> FROM base AS Web',
+  }
+  const warned = [started, planned, { kind: 'warnings', warnings: [warning] }]
+  expect(fold(...warned).warnings).toEqual([warning])
+  expect(warningLine(warning)).toBe("Warning: StageNameCasing: Stage name 'Web' should be lowercase (line 1)")
+  expect(fold(...warned, { kind: 'started', attempt: 2, worker }).warnings).toEqual([])
+})
+
+test('a record from before there were warnings has none', () => {
+  const { warnings: _warnings, ...old } = fold(started)
+  expect(Build.parse(old).warnings).toEqual([])
 })
 
 test('a failure keeps its place', () => {

@@ -95,6 +95,64 @@ test('a build fetches, builds, pushes by digest before its tags, and ends', asyn
   ])
 })
 
+const warning = {
+  rule: 'StageNameCasing',
+  message: "Stage name 'Web' should be lowercase",
+  description: 'Stage names should be lowercase',
+  url: 'https://docs.example/stage-name-casing/',
+  file: 'Dockerfile',
+  line: 1,
+  lastLine: 1,
+  excerpt: '   1 | >>> FROM base AS Web',
+}
+const warningLines = async (build: Build): Promise<string[]> => {
+  const texts: string[] = []
+  for await (const { event } of store.builds.events(build.id, null, forever))
+    if (event.kind === 'log') texts.push(...event.text.trimEnd().split('\n'))
+  return texts
+}
+
+test('warnings of the plan are kept with the build and have a line of the log each', async () => {
+  const build = await runWith(
+    async (_request, tools) => {
+      const warned = { ...(plan as object), warnings: [warning] } as never
+      await tools.report({ kind: 'planned', plan: warned })
+      return imageOf('warned')
+    },
+    await claimOf(),
+  )
+  expect(build).toMatchObject({ status: 'succeeded', warnings: [warning], logLines: 1 })
+  expect(await warningLines(build)).toEqual(["Warning: StageNameCasing: Stage name 'Web' should be lowercase (line 1)"])
+})
+
+test('warnings of a Dockerfile with a mistake come before the error', async () => {
+  const place = { file: 'Dockerfile', line: 2, excerpt: '2 | RUNN' }
+  const build = await runWith(
+    async (_request, tools) => {
+      await tools.report({ kind: 'warned', warnings: [warning] })
+      throw new SourceError('dockerfile-invalid', 'unknown instruction: RUNN', place)
+    },
+    await claimOf(),
+  )
+  expect(build).toMatchObject({ status: 'failed', warnings: [warning], error: { kind: 'dockerfile-invalid' } })
+  expect((await kindsOf(build)).filter((kind) => kind === 'warnings' || kind === 'finished')).toEqual([
+    'warnings',
+    'finished',
+  ])
+})
+
+test('a record keeps so many warnings and says how many more there are', async () => {
+  const build = await runWith(
+    async (_request, tools) => {
+      await tools.report({ kind: 'warned', warnings: Array.from({ length: 60 }, () => warning) })
+      return imageOf('many')
+    },
+    await claimOf(),
+  )
+  expect(build.warnings).toHaveLength(50)
+  expect((await warningLines(build)).at(-1)).toBe('Warning: 10 more warnings are not shown')
+})
+
 test('the push token is for this project, is masked, and is worth nothing after the build', async () => {
   const claim = await claimOf()
   await runWith(async (_request, tools) => {
