@@ -7,6 +7,7 @@ import { DOCKER_TYPES, OCI_TYPES } from './image/media-types.ts'
 import { openLinter } from './lint/linter.ts'
 import { makePlan, type ReadyPlan } from './make-plan.ts'
 import type { Platform } from './plan/plan.ts'
+import { withoutLostLayers } from './remote-cache/lost-layer.ts'
 import { checkPlatforms } from './solver/check-platforms.ts'
 import { readEmulators } from './solver/emulators.ts'
 import { checkEntitlements } from './solver/entitlements.ts'
@@ -97,7 +98,13 @@ async function solveGraph(
   checkEntitlements(plan, request, source)
   const machine = { platform: hostPlatform(), emulators: await readEmulators() }
   checkPlatforms(plan, { wanted: request.platform, source }, machine)
-  const solved = await solve(plan, { request, source, twins }, tools, signal)
+  let known = twins
+  const solved = await withoutLostLayers(async () => {
+    const results = known
+    // What failed is not to be found again.
+    known = new Map()
+    return await solve(plan, { request, source, twins: results }, tools, signal)
+  })
   const { platform } = request
   return { request, platform, plan, solved, source, invocationId, startedAtMs, finishedAtMs: tools.now(), memo: {} }
 }

@@ -3,6 +3,7 @@ export type * from './built-result.ts'
 export type { BuildContext } from './context/contract.ts'
 export { openDirectoryContext } from './context/directory-context.ts'
 export { openGitContext } from './context/git-context.ts'
+export { type GitSource, parseGitUrl } from './context/git-url.ts'
 export { openTarContext } from './context/tar-context.ts'
 export type * from './contract.ts'
 export { DEFAULT_IMAGE_SETTINGS, DEFAULT_RUN_SETTINGS } from './contract.ts'
@@ -26,6 +27,7 @@ export { dockerfileNames, MAX_DOCKERFILE_BYTES, missingDockerfile } from './read
 export type { Credentials, Registry, RegistryOptions } from './registry/contract.ts'
 export { createRegistry } from './registry/create-registry.ts'
 export { dockerCredentials } from './registry/docker-credentials.ts'
+export { type FetchOptions, fetchGitContext, fetchUrlContext } from './remote/fetch-context.ts'
 export {
   type CachePlace,
   type CacheSource,
@@ -35,6 +37,7 @@ export {
 } from './remote-cache/contract.ts'
 export { exportCaches } from './remote-cache/export-cache.ts'
 export { importCaches } from './remote-cache/import-cache.ts'
+export { withoutLostLayers } from './remote-cache/lost-layer.ts'
 export { readAccounts, resolveRunUser } from './solver/accounts.ts'
 export { openFileStepCache } from './solver/file-step-cache.ts'
 export { ProcessError } from './solver/process-error.ts'

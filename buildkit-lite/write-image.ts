@@ -5,6 +5,7 @@ import { annotationsAt } from './image/annotations.ts'
 import { composeImage } from './image/compose-image.ts'
 import { fillHistory, type StepLayer } from './image/fill-history.ts'
 import type { MediaTypes } from './image/media-types.ts'
+import { inlineCacheField } from './remote-cache/inline-cache.ts'
 import { rewriteChain } from './rewrite-chain.ts'
 import { repositoryOf } from './solver/image-blobs.ts'
 import { type LayerTools, openLayer } from './solver/layer-files.ts'
@@ -23,7 +24,7 @@ export async function writeImage(
   const chain = await rewriteChain(chainOf(graph), { graph, settings }, tools, signal)
   const { entries, created } = fillHistory(plan.target.history, stepLayersOf(graph), plan.sourceDateEpoch)
   const image = composeImage({
-    plannedConfig: plan.target.config,
+    plannedConfig: { ...plan.target.config, ...inlineCacheField(graph, settings, chain) },
     history: entries,
     layers: chain.layers.map(({ layer }) => layer),
     created,

@@ -1,5 +1,12 @@
 import { Command } from 'commander'
-import { type BuildTools, type BuiltResult, buildAll, exportCaches, importCaches } from '#buildkit-lite'
+import {
+  type BuildTools,
+  type BuiltResult,
+  buildAll,
+  exportCaches,
+  importCaches,
+  withoutLostLayers,
+} from '#buildkit-lite'
 import { addBuildFlags, type BuildFlags } from './build-flags.ts'
 import { readNames, type SendContext, sendOutputs } from './build-outputs.ts'
 import { imageId, writeReports } from './build-reports.ts'
@@ -96,32 +103,33 @@ async function buildAndSend(context: CommandContext, work: Work): Promise<BuiltR
   await using stack = new AsyncDisposableStack()
   const opened = await readRequest({ place, flags, asked, dataDir: config.dataDir, progress }, stack, signal)
   await using engine = await openEngine(config, context.createLog('error'))
-  const cache = await openCache(engine.tools, work, signal)
-  const built = await buildAll(
-    { ...opened, image, platform: platforms[0] },
-    platforms,
-    {
-      ...engine.tools,
-      cache,
-      registry: watchRegistry(engine.registry, progress),
-      report: (event, platform) => progress.show(event, platforms.length > 1 ? platformName(platform) : undefined),
-    },
-    signal,
-  )
-  const sending: SendContext = { engine, progress, note }
-  const sent = await sendOutputs(outputs, built, sending, signal)
-  await exportAll(built, engine.tools, work, signal)
-  const { result, names } = sent ?? { result: built, names: [] }
+  const tools = { ...engine.tools, ...(await openCaches(engine.tools, work, signal)) }
+  const sending: SendContext = { engine: { ...engine, tools }, progress, note }
+  const { result, names } = await withoutLostLayers(async () => {
+    const built = await buildAll(
+      { ...opened, image, platform: platforms[0] },
+      platforms,
+      {
+        ...tools,
+        registry: watchRegistry(engine.registry, progress),
+        report: (event, platform) => progress.show(event, platforms.length > 1 ? platformName(platform) : undefined),
+      },
+      signal,
+    )
+    const sent = await sendOutputs(outputs, built, sending, signal)
+    await exportAll(built, tools, work, signal)
+    return sent ?? { result: built, names: [] }
+  })
   await writeReports(flags, result, names)
   return result
 }
 
-async function openCache(
+async function openCaches(
   tools: Omit<BuildTools, 'report'>,
   { read: { cacheSources }, progress, note }: Work,
   signal: AbortSignal,
-): Promise<BuildTools['cache']> {
-  if (cacheSources.length === 0) return tools.cache
+): Promise<Pick<BuildTools, 'cache' | 'blobs'>> {
+  if (cacheSources.length === 0) return tools
   return await progress.during('importing cache manifests', () => importCaches(cacheSources, tools, note, signal))
 }
 

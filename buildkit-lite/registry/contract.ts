@@ -39,6 +39,11 @@ export interface PulledManifest {
 export interface Registry {
   /** Resolves a name (as in FROM) to the manifest of one platform and its config; both digests are verified. */
   resolve(name: string, platform: Platform, signal: AbortSignal): Promise<PulledManifest>
+  /** The manifest or index that a reference names, as it is stored and whatever it is of. */
+  fetchManifest(
+    from: ImageReference,
+    signal: AbortSignal,
+  ): Promise<{ digest: Digest; mediaType: string; bytes: Buffer }>
   openBlob(from: ImageReference, descriptor: Descriptor, signal: AbortSignal): Promise<Readable>
   hasBlob(to: ImageReference, digest: Digest, signal: AbortSignal): Promise<boolean>
   /** Uploads in one stream; does nothing where the registry has the blob; mounts it from `mountFrom` where it can. */

@@ -5,7 +5,7 @@ import { allowed } from './block-list.ts'
 import { RegistryConnection } from './connection.ts'
 import type { PulledManifest, Registry, RegistryOptions } from './contract.ts'
 import { fetchBlob } from './fetch-blob.ts'
-import { fetchImage, pullTask } from './fetch-manifest.ts'
+import { fetchImage, fetchManifestDocument, pullTask } from './fetch-manifest.ts'
 import { createHttp } from './http.ts'
 import { viaMirrors } from './mirrors.ts'
 import { hasBlob, pushBlob, pushManifest, pushTask } from './push.ts'
@@ -17,6 +17,14 @@ export function createRegistry(options: RegistryOptions): Registry {
   const pushing = (to: ImageReference, subject: string) => allowed(pushTask(to, subject), options)
   return {
     resolve: (name, platform, signal) => resolve(connection, { name, platform, options }, signal),
+    fetchManifest: async (from, signal) => {
+      const subject = from.digest ?? from.tag ?? 'latest'
+      allowed(pullTask(from, subject), options)
+      return await viaMirrors(from, options.mirrors, (place) => {
+        const wanted = { task: pullTask(place, subject), subject, expected: from.digest }
+        return fetchManifestDocument(connection, wanted, signal)
+      })
+    },
     openBlob: async (from, descriptor, signal) => {
       allowed(pullTask(from, descriptor.digest), options)
       return await viaMirrors(from, options.mirrors, (place) =>

@@ -78,7 +78,8 @@ async function findManifest(
   throw broken(task, `it is an index of indexes more than ${MAX_DEPTH} deep`)
 }
 
-async function fetchManifestDocument(
+/** A manifest or an index, checked against its digest where that is known. */
+export async function fetchManifestDocument(
   connection: RegistryConnection,
   { task, subject, expected }: { task: Task; subject: string; expected: Digest | null },
   signal: AbortSignal,

@@ -62,7 +62,8 @@ async function applyOnTop(
 /** Brings the layer into the blob store. */
 export async function fetchBlob(tools: LayerTools, chained: ChainLayer, signal: AbortSignal): Promise<void> {
   const { digest, size } = chained.layer.descriptor
-  if (await tools.blobs.has(digest)) return
+  // The store may have a blob in such a way that it comes when it is asked for.
+  if (await tools.blobs.has(digest)) return void (await tools.blobs.pathOf(digest))
   await tools.sharedWork.share(
     `blob ${digest}`,
     async (signal) => {

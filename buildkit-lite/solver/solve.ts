@@ -19,6 +19,8 @@ import type { StepScope } from './step-scope.ts'
 
 /** What became of a step: the file system it makes. */
 export interface SolvedStep {
+  /** What its result is kept under; none for a base image. */
+  keys: readonly string[]
   lineage: string
   /** The lineage of the image below; empty for none. */
   base: string
@@ -141,7 +143,8 @@ class Solving {
     const chain = extendChain(this.#chainOf(operation.input), [{ layer: result.layer, source: null }])
     const below = operation.input === null ? null : this.#solvedAt(operation.input)
     const lineage = lineageOf(operation, below?.lineage ?? null, context)
-    const solved = { lineage, base: below?.base ?? '', chain, createdAtMs: result.createdAtMs }
+    const keys = probe.kind === 'hit' ? probe.keys : probe.keys.map(({ key }) => key)
+    const solved = { keys, lineage, base: below?.base ?? '', chain, createdAtMs: result.createdAtMs }
     return await this.#done(index, solved, cached)
   }
 
@@ -150,7 +153,7 @@ class Solving {
     const layers = operation.image.layers.map((layer) => ({ layer, source: operation.image.source }))
     const local = await Promise.all(layers.map(({ layer }) => isAvailable(this.#tools, { layer, source: null })))
     const lineage = lineageOf(operation, null, this.#keyContext(index, this.#stepAt(index)))
-    const solved = { lineage, base: lineage, chain: extendChain(EMPTY_CHAIN, layers), createdAtMs: null }
+    const solved = { keys: [], lineage, base: lineage, chain: extendChain(EMPTY_CHAIN, layers), createdAtMs: null }
     return await this.#done(index, solved, local.every(Boolean))
   }
 

@@ -30,6 +30,7 @@ function registryOf(pushBlob: Registry['pushBlob']) {
   const manifests: string[] = []
   const registry: Registry = {
     resolve: () => Promise.reject(new Error('nothing to resolve')),
+    fetchManifest: () => Promise.reject(new Error('nothing to fetch')),
     openBlob: () => Promise.reject(new Error('nothing to open')),
     hasBlob: async () => false,
     pushBlob,

@@ -37,6 +37,7 @@ export function recordingRegistry() {
   const tokens: string[] = []
   const registry: Registry = {
     resolve: () => Promise.reject(new Error('nothing to resolve')),
+    fetchManifest: () => Promise.reject(new Error('nothing to fetch')),
     openBlob: () => Promise.reject(new Error('nothing to open')),
     hasBlob: async () => false,
     pushBlob: async (_to, blob) => void pushed.push(blob.digest),

@@ -1,0 +1,27 @@
+import { messageOf, SlipwayError } from '#domain/errors'
+
+/**
+ * A layer that a cache promised and that cannot be had as promised. The cache has forgotten it by now: the same work,
+ * done again, runs the step that makes it.
+ */
+export class LostLayerError extends SlipwayError {
+  constructor(digest: string, cause: unknown) {
+    super('source-unavailable', `Layer ${digest} of an imported cache cannot be used: ${messageOf(cause)}`, { cause })
+  }
+}
+
+/** Does the work, and again as long as it fails for layers that a cache has lost meanwhile. */
+export async function withoutLostLayers<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isLost(error)) throw error
+    }
+  }
+}
+
+function isLost(error: unknown): boolean {
+  if (error instanceof LostLayerError) return true
+  return error instanceof Error && error.cause !== undefined && isLost(error.cause)
+}
