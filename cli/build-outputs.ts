@@ -16,8 +16,8 @@ import {
 } from '#buildkit-lite'
 import { formatImageReference, type ImageReference, parseImageReference } from '#domain/image-reference'
 import type { Engine } from './engine.ts'
-import type { Progress } from './progress.ts'
-import type { ImageOutput, Output } from './read-output.ts'
+import type { Progress, Tell } from './progress.ts'
+import type { ImageOutput, Output, PushOptions } from './read-output.ts'
 
 export interface SendContext {
   engine: Pick<Engine, 'tools' | 'registry' | 'registryWith'>
@@ -60,10 +60,10 @@ async function sendFiles(
   signal: AbortSignal,
 ): Promise<void> {
   if (output.kind === 'local') {
-    await progress.during('exporting to directory', () => exportResult(built, output, tools, signal))
+    await progress.during('exporting to client directory', () => exportResult(built, output, tools, signal))
     return
   }
-  await progress.during('exporting to tar', async () => {
+  await progress.during('exporting to client tarball', async () => {
     await toDestination(output.dest, (dest) => exportResultTar(built, { ...output, dest }, tools, signal))
   })
 }
@@ -77,42 +77,68 @@ async function sendImage(
   const { engine, progress, note } = context
   const references = readNames(output.names)
   const names = references.map(formatImageReference)
-  const { settings } = output
-  const result = await progress.during('exporting layers', () =>
-    writeResult(built.graphs, { settings, names }, engine.tools, signal),
-  )
-  for (const text of result.notes) if (!built.notes.includes(text)) note(text)
-  if (output.kind !== 'image') {
-    await sendArchive(output, { result, references }, context, signal)
-    return { result, names }
-  }
-  if (!output.push) {
+  const format = output.kind === 'image' ? 'image' : `${output.kind} image format`
+  return await progress.during(`exporting to ${format}`, async (tell) => {
+    await tell('exporting layers')
+    const result = await writeResult(built.graphs, { settings: output.settings, names }, engine.tools, signal)
+    for (const text of result.notes) if (!built.notes.includes(text)) note(text)
+    for (const line of contentsOf(result)) await tell(line)
+    if (output.kind !== 'image') {
+      await sendArchive(output, { result, references }, engine, signal)
+      return { result, names }
+    }
+    if (output.push) return await push(result, { references, push: output.push, tell }, engine, signal)
     note('the image stays in the builder’s cache: add push=true, or type=oci or docker with dest=FILE, to take it out')
     return { result, names }
-  }
-  const { byDigestOnly, isCanonical, isInsecure } = output.push
+  })
+}
+
+/** What was written, as other builders tell it. */
+function contentsOf({ images, attestations, isIndex, digest }: BuiltResult): string[] {
+  return [
+    ...images.flatMap(({ image }) => [
+      `exporting manifest ${image.manifestDigest}`,
+      `exporting config ${image.configDigest}`,
+    ]),
+    ...attestations.map((one) => `exporting attestation manifest ${one.digest}`),
+    ...(isIndex ? [`exporting manifest list ${digest}`] : []),
+  ]
+}
+
+interface PushJob {
+  references: readonly ImageReference[]
+  push: PushOptions
+  tell: Tell
+}
+
+async function push(
+  result: BuiltResult,
+  { references, push: { byDigestOnly, isCanonical, isInsecure }, tell }: PushJob,
+  engine: SendContext['engine'],
+  signal: AbortSignal,
+): Promise<SentResult> {
   const registry = isInsecure ? await engine.registryWith(references.map((one) => one.registry)) : engine.registry
-  await progress.during(`pushing ${names.join(', ')}`, () =>
-    pushResult(result, { names: references, byDigestOnly }, registry, signal),
-  )
+  const names = references.map(formatImageReference)
   const canonical = references.map((one) => formatImageReference({ ...one, tag: null, digest: result.digest }))
+  await tell('pushing layers')
+  await pushResult(result, { names: references, byDigestOnly }, registry, signal)
+  for (const name of byDigestOnly ? canonical : names.map((one) => `${one}@${result.digest}`))
+    await tell(`pushing manifest for ${name}`)
   return { result, names: byDigestOnly ? canonical : [...names, ...(isCanonical ? canonical : [])] }
 }
 
 async function sendArchive(
   output: Extract<ImageOutput, { kind: 'oci' | 'docker' }>,
   { result, references: names }: { result: BuiltResult; references: readonly ImageReference[] },
-  { engine: { tools }, progress }: SendContext,
+  { tools }: SendContext['engine'],
   signal: AbortSignal,
 ): Promise<void> {
   const { kind, dest, isTar } = output
   if (kind === 'docker') onlyImage(result)
-  await progress.during(`exporting to ${kind} image format`, async () => {
-    for (const { image } of result.images) await fetchLayers(image, tools, signal)
-    if (!isTar) return await writeOciLayout({ image: result, names, path: dest }, tools.blobs, signal)
-    const write = kind === 'oci' ? writeOciArchive : writeDockerArchive
-    await toDestination(dest, (path) => write({ image: result, names, path }, tools.blobs, signal))
-  })
+  for (const { image } of result.images) await fetchLayers(image, tools, signal)
+  if (!isTar) return await writeOciLayout({ image: result, names, path: dest }, tools.blobs, signal)
+  const write = kind === 'oci' ? writeOciArchive : writeDockerArchive
+  await toDestination(dest, (path) => write({ image: result, names, path }, tools.blobs, signal))
 }
 
 /** Archives are written as files; for standard output by way of one. */

@@ -2,7 +2,7 @@ import type { Descriptor } from '#domain/digest'
 import type { BuiltGraph } from '../built-result.ts'
 import type { CopySource, Operation } from '../plan/plan.ts'
 import { stepsBefore } from '../solver/step-inputs.ts'
-import { withoutSecrets } from './materials.ts'
+import { LAYOUT, layoutName, withoutSecrets } from './materials.ts'
 
 /** The steps of a build in the terms of BuildKit's low-level builder, as readers of provenance know them. */
 export function buildConfigOf({ plan }: BuiltGraph): object {
@@ -48,10 +48,11 @@ function withInputs(before: readonly number[]): { inputs?: string[] } {
 
 function opOf(operation: Operation): object {
   switch (operation.kind) {
-    case 'base':
-      return {
-        source: { identifier: `docker-image://${operation.image.reference}@${operation.image.manifestDigest}` },
-      }
+    case 'base': {
+      const { reference, manifestDigest } = operation.image
+      const name = reference.startsWith(LAYOUT) ? LAYOUT + layoutName(reference) : `docker-image://${reference}`
+      return { source: { identifier: name.includes('@') ? name : `${name}@${manifestDigest}` } }
+    }
     case 'run': {
       const { args, env, workingDir: cwd, user, network, security, mounts } = operation
       const dests = mounts.map((mount) => ({ dest: mount.target, type: mount.kind }))

@@ -1,7 +1,7 @@
 import { parseImageReference } from '#domain/image-reference'
 import type { BuiltGraph } from '../built-result.ts'
 import type { ResolvedImage } from '../plan/plan.ts'
-import { normalisePlatform } from '../plan/platform.ts'
+import { formatPlatform, normalisePlatform } from '../plan/platform.ts'
 import { imagePurl, packageUrl } from './purl.ts'
 
 /** Something that a build took from outside, with what it was. */
@@ -39,16 +39,21 @@ export function withoutSecrets(address: string): string {
   return url.href
 }
 
-const LAYOUT = 'oci-layout://'
+export const LAYOUT = 'oci-layout://'
+
+/** The last part of a layout's path: the rest is the builder's own affair. */
+export function layoutName(reference: string): string {
+  const path = reference.slice(LAYOUT.length).split('@', 1)[0] ?? ''
+  return path.slice(path.lastIndexOf('/') + 1)
+}
 
 function imageMaterial({ reference, manifestDigest, config }: ResolvedImage): Material {
   const { os, architecture, variant } = config
   const platform = normalisePlatform({ os, architecture, ...(variant ? { variant } : {}) })
   const digest = digestOfChecksum(manifestDigest)
   if (!reference.startsWith(LAYOUT)) return { uri: imagePurl(parseImageReference(reference), platform), ...digest }
-  const path = reference.slice(LAYOUT.length).split('@', 1)[0] ?? ''
-  const name = path.slice(path.lastIndexOf('/') + 1)
-  return { uri: packageUrl({ type: 'oci', name, qualifiers: { platform: `${os}/${architecture}` } }), ...digest }
+  const qualifiers = { platform: formatPlatform(platform) }
+  return { uri: packageUrl({ type: 'oci', name: layoutName(reference), qualifiers }), ...digest }
 }
 
 function digestOfChecksum(checksum: string | null): Pick<Material, 'digest'> {

@@ -20,7 +20,7 @@ export function readDistribution(root: string): Distribution {
 export function readDpkg(root: string, distribution: Distribution): FoundPackage[] {
   const files = [
     '/var/lib/dpkg/status',
-    ...filesIn(root, '/var/lib/dpkg/status.d').filter((path) => !/\.md5sums$/.test(path)),
+    ...filesIn(root, '/var/lib/dpkg/status.d').filter((path) => !path.endsWith('.md5sums')),
   ]
   return files.flatMap((path) =>
     [...readStanzas(readInner(root, path) ?? '')].flatMap((fields) => {

@@ -11,9 +11,9 @@ export const PLATFORMS = ['linux/amd64', 'linux/arm64']
 /** The builder with a registry that has the image `multi` of two platforms, and what sends results out. */
 export interface OutputBench extends AsyncDisposable {
   bench: BuildBench
-  push(result: BuiltResult, name: string): Promise<void>
+  push(this: void, result: BuiltResult, name: string): Promise<void>
   /** Sends the result where `-o` says, and returns what the user is told. */
-  send(result: BuiltResult, output: string, tag?: string[]): Promise<string[]>
+  send(this: void, result: BuiltResult, output: string, tag?: string[]): Promise<string[]>
   /** Arguments that name an image in the registry for skopeo. */
   remote(name: string): string[]
 }
