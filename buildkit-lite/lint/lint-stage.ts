@@ -17,7 +17,7 @@ export interface Standing {
 /** The variables that a word may use. */
 export interface Known {
   /** Those with a value. */
-  variables: ReadonlyMap<string, string>
+  variables: Pick<ReadonlyMap<string, string>, 'get' | 'keys'>
   /** ARGs in scope, also those without a value. */
   args: readonly { name: string }[]
 }

@@ -70,7 +70,10 @@ function applyPairs(
 ): string {
   const pairs = instruction.pairs.map(({ name, value }) => ({ name: expander.word(name), value: expander.word(value) }))
   if (instruction.kind === 'ENV') for (const { name, value } of pairs) setImageVariable(state, name, value)
-  else state.config.Labels = { ...state.config.Labels, ...Object.fromEntries(pairs.map((p) => [p.name, p.value])) }
+  else {
+    state.config.Labels ??= {}
+    for (const { name, value } of pairs) setKey(state.config.Labels, name, value)
+  }
   return `${instruction.kind} ${pairs.map(({ name, value }) => `${name}=${value}`).join(' ')}`
 }
 
@@ -92,24 +95,22 @@ function applyCommand(state: StageState, instruction: Extract<Instruction, { kin
 
 function applyPorts(state: StageState, words: readonly string[], expander: Expander): string {
   const ports = words.flatMap((word) => expander.words(word)).flatMap(parsePorts)
-  state.config.ExposedPorts = sorted(state.config.ExposedPorts, ports)
+  state.config.ExposedPorts ??= {}
+  for (const port of ports) setKey(state.config.ExposedPorts, port, {})
   return `EXPOSE [${ports.join(' ')}]`
 }
 
 function applyVolumes(state: StageState, words: readonly string[], expander: Expander): string {
   const volumes = words.map((word) => expander.word(word))
   if (volumes.includes('')) throw new SyntaxFault('VOLUME specified can not be an empty string')
-  state.config.Volumes = sorted(state.config.Volumes, volumes)
+  state.config.Volumes ??= {}
+  for (const volume of volumes) setKey(state.config.Volumes, volume, {})
   return `VOLUME [${volumes.join(' ')}]`
 }
 
-/** Sets of an image config are objects whose keys are sorted. */
-function sorted(
-  known: Readonly<Record<string, object>> | null | undefined,
-  more: readonly string[],
-): Record<string, Record<string, never>> {
-  const keys = [...new Set([...Object.keys(known ?? {}), ...more])].sort()
-  return Object.fromEntries(keys.map((key) => [key, {}]))
+/** An own property, whatever its name is: `__proto__` too. */
+function setKey<T>(record: Record<string, T>, key: string, value: T): void {
+  Object.defineProperty(record, key, { value, enumerable: true, configurable: true, writable: true })
 }
 
 function applyHealthcheck(state: StageState, check: HealthcheckInstruction): string {

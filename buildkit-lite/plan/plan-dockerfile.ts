@@ -55,11 +55,18 @@ function lintBases(lint: Linter, stages: readonly StageNode[], images: ReadonlyM
 
 /** Labels of the request come last and have no history. */
 function finish(state: StageState, input: PlanInput): PlannedImage {
-  const all = Object.entries({ ...state.config.Labels, ...input.labels }).sort(([a], [b]) => (a < b ? -1 : 1))
-  if (all.length > 0) state.config.Labels = Object.fromEntries(all)
+  const { config: own } = state
+  const labels = { ...own.Labels, ...input.labels }
+  if (Object.keys(labels).length > 0) own.Labels = withSortedKeys(labels)
+  if (own.ExposedPorts) own.ExposedPorts = withSortedKeys(own.ExposedPorts)
+  if (own.Volumes) own.Volumes = withSortedKeys(own.Volumes)
   const { variant: _variant, ...rest } = state.image
   const config = { ...rest, ...platformOf(state, input), config: state.config }
   return { fileSystem: state.fileSystem, config, history: state.history }
+}
+
+function withSortedKeys<T>(record: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** What was asked for goes before what the base image says of itself. */

@@ -8,7 +8,7 @@ import type { CopyOrigin, Operation, PlanStep, WorkdirOperation } from './plan.t
 import { planCopy } from './plan-copy.ts'
 import { planRun } from './plan-run.ts'
 import type { Origin, StageNode } from './stage-graph.ts'
-import { addHistory, joinWorkingDir, type StageState, setVariable } from './stage-state.ts'
+import { addHistory, joinWorkingDir, type StageState, setVariable, variablesBefore } from './stage-state.ts'
 
 /** What all stages of one plan share. */
 export interface PlanContext {
@@ -35,7 +35,7 @@ export interface Turn {
   placed: PlacedInstruction
   expander: Expander
   /** Expands a text; names without a value are warned of. */
-  read: (text: string, variables: ReadonlyMap<string, string>, options: ExpandOptions) => Expanded
+  read: (text: string, variables: ReturnType<typeof variablesBefore>, options: ExpandOptions) => Expanded
   addStep: (operation: Operation) => number
 }
 
@@ -48,7 +48,7 @@ export function buildStage(
 ): void {
   for (const placed of stage.instructions) {
     // Values of one instruction see the variables before it, even those it sets itself.
-    const variables = new Map(state.env)
+    const variables = variablesBefore(state)
     locate(context.source, placed, () => {
       applyInstruction(openTurn({ context, stage, state, placed }, variables, lint))
       const { escape } = context
@@ -59,7 +59,7 @@ export function buildStage(
 
 function openTurn(
   place: Pick<Turn, 'context' | 'stage' | 'state' | 'placed'>,
-  variables: ReadonlyMap<string, string>,
+  variables: ReturnType<typeof variablesBefore>,
   lint: StageLint | null,
 ): Turn {
   const { context, stage, state, placed } = place

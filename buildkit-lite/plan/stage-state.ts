@@ -14,6 +14,10 @@ export interface StageState {
   history: PlannedHistory[]
   /** ENV and ARG together: what expansion and RUN see. The last writer of a name wins. */
   env: Map<string, string>
+  /** What the current instruction has changed in `env`: the values before it. */
+  overwritten: Map<string, string | undefined>
+  /** Where the variables stand in `config.Env`. */
+  envPlaces: Map<string, number>
   /** ARGs in scope, in the order of their declarations. */
   args: { name: string; value: string | null }[]
   /** Whether this stage itself has a CMD: ENTRYPOINT then leaves it. */
@@ -61,6 +65,8 @@ function newState(
   const state: StageState = {
     ...rest,
     env: new Map(base?.env),
+    overwritten: new Map(),
+    envPlaces: new Map(),
     args: [...(base?.args ?? [])],
     hasCommand: false,
   }
@@ -68,8 +74,9 @@ function newState(
   if (WorkingDir) rest.config.WorkingDir = joinWorkingDir('/', WorkingDir)
   const env = Env ?? []
   rest.config.Env = env.some((entry) => entry.startsWith('PATH=')) ? env : [...env, `PATH=${DEFAULT_PATH}`]
-  for (const entry of rest.config.Env) {
+  for (const [place, entry] of rest.config.Env.entries()) {
     const { name, value } = splitEnv(entry)
+    if (!state.envPlaces.has(name)) state.envPlaces.set(name, place)
     setVariable(state, name, value)
   }
   return state
@@ -86,18 +93,30 @@ export function joinWorkingDir(current: string | undefined, path: string): strin
   return path === '' ? current || '/' : posix.resolve('/', current || '/', path)
 }
 
+/** The variables as they are now, also when the instruction that begins here has changed some. */
+export function variablesBefore(state: StageState): Pick<ReadonlyMap<string, string>, 'get' | 'keys'> {
+  const { env } = state
+  const overwritten = new Map<string, string | undefined>()
+  state.overwritten = overwritten
+  return {
+    get: (name) => (overwritten.has(name) ? overwritten.get(name) : env.get(name)),
+    keys: () => env.keys(),
+  }
+}
+
 /** Sets a variable as the newest one: order is by the last writer. */
 export function setVariable(state: StageState, name: string, value: string): void {
+  if (!state.overwritten.has(name)) state.overwritten.set(name, state.env.get(name))
   state.env.delete(name)
   state.env.set(name, value)
 }
 
 /** Sets a variable of the image: a known name keeps its place. */
 export function setImageVariable(state: StageState, name: string, value: string): void {
-  const env = [...(state.config.Env ?? [])]
-  const at = env.findIndex((entry) => splitEnv(entry).name === name)
-  env.splice(at < 0 ? env.length : at, at < 0 ? 0 : 1, `${name}=${value}`)
-  state.config.Env = env
+  state.config.Env ??= []
+  const place = state.envPlaces.get(name) ?? state.config.Env.length
+  state.envPlaces.set(name, place)
+  state.config.Env[place] = `${name}=${value}`
   setVariable(state, name, value)
 }
 

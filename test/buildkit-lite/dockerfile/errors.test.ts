@@ -10,7 +10,7 @@ describe('mistakes that parsing finds, with their line', () => {
     ['RUN echo\nFROM a', 1, 'no build stage in current context'],
     ['FROM a\nRUNN echo', 2, 'dockerfile parse error on line 2: unknown instruction: RUNN (did you mean RUN?)'],
     ['FOO a', 1, 'unknown instruction: FOO (did you mean FROM?)'],
-    ['FROM a\nxyzzy', 2, 'unknown instruction: XYZZY'],
+    ['FROM a\nxyzzy', 2, 'unknown instruction: xyzzy, expected one of ADD, ARG, CMD'],
     ['# escape=x\nFROM a', 1, "invalid escape token 'x' does not match ` or \\"],
     ['# escape=`\n# escape=`\nFROM a', 2, 'only one escape parser directive can be used'],
     ['# syntax=example.org/other:1\nFROM a', 1, 'syntax example.org/other:1 is not supported'],

@@ -87,7 +87,7 @@ describe('what a word becomes', () => {
     ['"$SET" \'$SET\'', '"value" \'value\''],
     ['\\$SET \\\\', '$SET \\'],
     ["it's ${UNSET:-fine}", "it's fine"],
-    ['one\\\ntwo', 'one\ntwo'],
+    ['one\\\ntwo', 'onetwo'],
   ] as const)('where quotes are literal, %j → %j', ([source, expected]) => {
     expect(expand(source, variables, { escape: '\\', literalQuotes: true }).text).toBe(expected)
   })
