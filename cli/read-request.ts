@@ -1,7 +1,7 @@
 import { readFile, realpath } from 'node:fs/promises'
 import { basename, isAbsolute, join, relative, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { type BuildRequest, missingDockerfile, openScratch } from '#buildkit-lite'
+import { type BuildRequest, createSharedWork, missingDockerfile, openScratch } from '#buildkit-lite'
 import { messageOf, SlipwayError } from '#domain/errors'
 import { environmentValue } from '#host/config'
 import { makeDataDir } from '#host/data-dir'
@@ -10,9 +10,9 @@ import type { BuildFlags } from './build-flags.ts'
 import { builderDir } from './engine.ts'
 import { UsageError } from './exit-codes.ts'
 import { readPairs, splitList } from './flag-values.ts'
-import { isRemote, openContext } from './open-context.ts'
+import { isRemote, kindOfPlace, openContext } from './open-context.ts'
 import type { Progress } from './progress.ts'
-import { readContexts } from './read-contexts.ts'
+import { hasFetched, readContexts } from './read-contexts.ts'
 import { readSecrets } from './read-secrets.ts'
 import { readHosts, readNetwork, readRunSettings } from './run-settings.ts'
 import { openSshAgents } from './ssh-agents.ts'
@@ -64,26 +64,51 @@ export async function readRequest(
 ): Promise<Omit<BuildRequest, 'image' | 'platform'>> {
   const secrets = await readSecrets(flags.secret)
   const dockerfile = await findDockerfile(place, flags.file)
-  const workDir = isRemote(place) ? await openWorkDir(dataDir, stack) : ''
+  const isFetched = isRemote(place) || hasFetched(flags.buildContext)
+  const workDir = isFetched ? await openWorkDir(dataDir, stack) : ''
+  const stateDir = builderDir(dataDir)
+  const sshAgents = await openSshAgents(flags.ssh, { stateDir, stack }, signal)
+  const fetching = { workDir, secrets, ...fetchOptions({ stateDir, sshAgents, buildArgs: asked.buildArgs }) }
   const inside = 'path' in dockerfile ? { dockerfile: dockerfile.path } : {}
   const context = await progress.during(contextTitle(place), async () =>
-    stack.use(await openContext(place, { workDir, ...inside }, signal)),
+    stack.use(await openContext(place, { ...fetching, ...inside }, signal)),
   )
-  const agents = { stateDir: builderDir(dataDir), stack }
   return {
     ...asked,
     context: watchContext(context, 'path' in dockerfile ? dockerfile.path : null, progress),
-    namedContexts: await readContexts(flags.buildContext, stack),
+    namedContexts: await readContexts(flags.buildContext, fetching, stack, signal),
     dockerfile,
     secrets,
-    run: { ...asked.run, sshAgents: await openSshAgents(flags.ssh, agents, signal) },
+    run: { ...asked.run, sshAgents },
     subject: await subjectOf(place, flags.file),
   }
 }
 
+interface Fetching {
+  stateDir: string
+  sshAgents: Readonly<Record<string, string>>
+  buildArgs: Readonly<Record<string, string>>
+}
+
+/** The one who builds may fetch from anywhere, also from this machine. */
+function fetchOptions({ stateDir, sshAgents, buildArgs }: Fetching) {
+  const sshAgent = sshAgents['default'] ?? environmentValue('SSH_AUTH_SOCK') ?? null
+  const keep = buildArgs['BUILDKIT_CONTEXT_KEEP_GIT_DIR'] ?? ''
+  return {
+    tools: { stateDir, sharedWork: createSharedWork(), access: { allowPrivate: true }, sshAgent },
+    keepGitDir: /^(?:1|t|true)$/i.test(keep),
+  }
+}
+
+const TITLES = {
+  directory: () => '[internal] load .dockerignore',
+  stdin: () => '[internal] load remote build context',
+  url: () => '[internal] load remote build context',
+  git: (place: string) => `[internal] load git source ${place}`,
+}
+
 function contextTitle(place: string): string {
-  if (place === '-') return '[internal] load remote build context'
-  return isRemote(place) ? `[internal] load git source ${place}` : '[internal] load .dockerignore'
+  return TITLES[kindOfPlace(place)](place)
 }
 
 /** Where a context that is fetched lies; what a killed build left there goes with the next build. */

@@ -13,6 +13,8 @@ import { pathOnDisk, walkTree } from './walk-tree.ts'
 export interface DirectoryContextOptions {
   /** Path of the Dockerfile in the directory, whose own ignore file goes before `.dockerignore`. */
   dockerfile?: string
+  /** When the files were made, in Unix seconds, where something says it. */
+  timestamp?: number | null
   /** Runs when the context is disposed, for directories that were made for it. */
   dispose?: () => Promise<void>
 }
@@ -32,6 +34,7 @@ export async function openDirectoryContext(
 }
 
 class DirectoryContext implements BuildContext {
+  readonly timestamp: number | null
   readonly #rootDir: string
   readonly #options: DirectoryContextOptions
   #ignore: Promise<IgnoreMatcher | null> | null = null
@@ -41,6 +44,7 @@ class DirectoryContext implements BuildContext {
   constructor(rootDir: string, options: DirectoryContextOptions) {
     this.#rootDir = rootDir
     this.#options = options
+    this.timestamp = options.timestamp ?? null
   }
 
   async entries(signal: AbortSignal): Promise<readonly ContextEntry[]> {

@@ -3,7 +3,7 @@ import { join, posix, resolve } from 'node:path'
 import { SlipwayError } from '#domain/errors'
 import { ExecError } from '#host/exec'
 import type { BuildContext, ContextEntry } from './contract.ts'
-import { listTree, nameTree, readBlobs, runGit, runGitIn } from './git-objects.ts'
+import { listTree, nameTree, readBlobs, readCommitTime, runGit, runGitIn } from './git-objects.ts'
 import type { IgnoreMatcher } from './ignore.ts'
 import { dropIgnored, MAX_IGNORE_BYTES, readIgnoreFile } from './ignore-file.ts'
 import { toBytes } from './path-bytes.ts'
@@ -26,18 +26,21 @@ export interface GitContextOptions {
 
 /** A tree of a bare git repository as a build context. It is checked out only when files are needed. */
 export async function openGitContext(options: GitContextOptions, signal: AbortSignal): Promise<BuildContext> {
-  return new GitContext(options, await listTree(options, signal))
+  const [entries, timestamp] = await Promise.all([listTree(options, signal), readCommitTime(options, signal)])
+  return new GitContext(options, entries, timestamp)
 }
 
 class GitContext implements BuildContext {
+  readonly timestamp: number | null
   readonly #options: GitContextOptions
   readonly #all: readonly ContextEntry[]
   readonly #byPath: ReadonlyMap<string, ContextEntry>
   #ignore: Promise<IgnoreMatcher | null> | null = null
   #checkout: Promise<string> | null = null
 
-  constructor(options: GitContextOptions, all: readonly ContextEntry[]) {
+  constructor(options: GitContextOptions, all: readonly ContextEntry[], timestamp: number | null) {
     this.#options = options
+    this.timestamp = timestamp
     this.#all = all
     this.#byPath = new Map(all.map((entry) => [entry.path, entry]))
   }

@@ -108,6 +108,14 @@ function readRecord(record: string): { entry: ContextEntry; id: string } {
   }
 }
 
+/** When the commit was made, in Unix seconds; null where what the id names is no commit. */
+export async function readCommitTime({ gitDir, commit }: TreePlace, signal: AbortSignal): Promise<number | null> {
+  if (!OBJECT_ID.test(commit)) return null
+  const { stdout } = await runGit({ gitDir, args: ['cat-file', '--batch'], input: `${commit}\n`, signal })
+  const seconds = /^committer .* (\d+) [+-]\d{4}$/m.exec(stdout.toString('latin1'))?.[1]
+  return seconds === undefined ? null : Number(seconds)
+}
+
 /** Several blobs by their ids in one go. */
 export async function readBlobs(
   gitDir: string,

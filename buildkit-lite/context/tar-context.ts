@@ -12,7 +12,12 @@ import { openDirectoryContext } from './directory-context.ts'
 export interface TarContextOptions {
   /** The archive is unpacked below this directory, and removed with the context. */
   directory: string
+  /** Path of the Dockerfile in the context. */
   dockerfile?: string
+  /** When the archive was made, in Unix seconds; that of its newest file if not given. */
+  timestamp?: number
+  /** What a file that is no archive is called, if it is not the Dockerfile. */
+  fileName?: string
 }
 
 /**
@@ -34,27 +39,31 @@ export async function openTarContext(
     await pipeline(stream, createWriteStream(received), { signal })
     await using file = await open(received)
     const archive = await openArchive(file.fd)
-    if (archive) await unpack(archive, files, signal)
-    else await rename(received, join(files, 'Dockerfile'))
+    const newest = archive ? await unpack(archive, files, signal) : null
+    const { dockerfile, fileName = dockerfile ?? 'Dockerfile', timestamp = newest } = options
+    if (!archive) await rename(received, placeIn(files, fileName))
     await rm(received, { force: true })
-    const { dockerfile } = options
-    return await openDirectoryContext(files, { dispose, ...(dockerfile === undefined ? {} : { dockerfile }) })
+    const named = dockerfile === undefined ? {} : { dockerfile }
+    return await openDirectoryContext(files, { dispose, timestamp, ...named })
   } catch (error) {
     await dispose()
     throw error
   }
 }
 
-/** Owners are not kept: in a context all belongs to root. */
-async function unpack(archive: Readable, root: string, signal: AbortSignal): Promise<void> {
+/** Owners are not kept: in a context all belongs to root. Resolves with the time of the newest file, in Unix seconds. */
+async function unpack(archive: Readable, root: string, signal: AbortSignal): Promise<number | null> {
   const extract = extractTar()
   const fed = pipeline(archive, extract, { signal })
   // Judged when the members have been read; until then nobody else waits for it.
   fed.catch(() => {})
   const directoryModes = new Map<string, number>()
+  let newestMs: number | null = null
   try {
     for await (const member of extract) {
       await writeMember(member, root, directoryModes)
+      const { type, mtime } = member.header
+      if (type === 'file' && mtime) newestMs = Math.max(newestMs ?? 0, mtime.getTime())
       member.resume()
     }
     await fed
@@ -64,6 +73,7 @@ async function unpack(archive: Readable, root: string, signal: AbortSignal): Pro
     throw new SlipwayError('context-invalid', `The context archive cannot be read: ${String(error)}`, { cause: error })
   }
   for (const [path, mode] of directoryModes) chmodSync(path, mode)
+  return newestMs === null ? null : Math.floor(newestMs / 1000)
 }
 
 type Member = ReturnType<typeof extractTar> extends AsyncIterable<infer Item> ? Item : never

@@ -23,6 +23,8 @@ export interface FetchOptions {
   secrets: Readonly<Record<string, Buffer>>
   /** Path of the Dockerfile in the context. */
   dockerfile?: string
+  /** What a downloaded file is called that is no archive, if it is not the Dockerfile. */
+  fileName?: string
   /** Keeps `.git`, whatever the address says. */
   keepGitDir?: boolean
 }
@@ -98,12 +100,15 @@ async function openWhole(
 
 /** What a URL leads to as a context: an archive's files, or a file that is the Dockerfile itself. */
 export async function fetchUrlContext(url: string, options: FetchOptions, signal: AbortSignal): Promise<BuildContext> {
-  const { workDir: directory, tools, secrets, dockerfile } = options
+  const { workDir: directory, tools, secrets, dockerfile, fileName } = options
   const asked = { url, checksum: null, authorization: httpAuthorization(secrets, url), scope: SCOPE }
   return await asContext(async () => {
     const { path, modifiedAtMs } = await download(asked, tools, signal)
     const timestamp = modifiedAtMs === 0 ? {} : { timestamp: Math.floor(modifiedAtMs / 1000) }
-    const named = dockerfile === undefined ? {} : { dockerfile }
+    const named = {
+      ...(dockerfile === undefined ? {} : { dockerfile }),
+      ...(fileName === undefined ? {} : { fileName }),
+    }
     return await openTarContext(createReadStream(path), { directory, ...timestamp, ...named }, signal)
   })
 }

@@ -1,8 +1,6 @@
-import { tmpdir } from 'node:os'
 import { Command } from 'commander'
 import { expect, test } from 'vitest'
 import { addBuildFlags, type BuildFlags, plainArguments } from '../../cli/build-flags.ts'
-import { readContexts } from '../../cli/read-contexts.ts'
 
 function parse(...args: string[]): BuildFlags {
   const command = addBuildFlags(new Command('build').argument('[context...]').exitOverride()).configureOutput({
@@ -39,19 +37,4 @@ test('switches may have a value, as other builders let them', () => {
 test('flags without an effect are known', () => {
   expect(() => parse('--rm', '--force-rm', '--compress', '--isolation', 'x', '--security-opt=a', '.')).not.toThrow()
   expect(() => parse('--nonsense', '.')).toThrow('unknown option')
-})
-
-test('contexts are directories, layouts and images', async () => {
-  await using stack = new AsyncDisposableStack()
-  const contexts = await readContexts(
-    ['a=oci-layout:///x/y', 'b=oci-layout:///x/y:v1', 'c=docker-image://alpine:3', `d=${tmpdir()}`],
-    stack,
-  )
-  expect(contexts).toMatchObject({
-    a: { kind: 'oci-layout', path: '/x/y', reference: null },
-    b: { kind: 'oci-layout', path: '/x/y', reference: 'v1' },
-    c: { kind: 'image', reference: 'alpine:3' },
-    d: { kind: 'context' },
-  })
-  await expect(readContexts(['e=https://example.com/x.git'], stack)).rejects.toThrow('not supported yet')
 })
