@@ -27,6 +27,7 @@ export function planRun(turn: Turn, instruction: RunInstruction): void {
     security: instruction.security ?? 'sandbox',
     hostname: context.buildArgs['BUILDKIT_SANDBOX_HOSTNAME'] || HOSTNAME,
     mounts,
+    ...(instruction.devices.length > 0 ? { devices: instruction.devices } : {}),
     scripts,
   })
   addHistory(state, `RUN ${[...argsPrefix(state), ...args].join(' ')} # buildkit`, step)

@@ -83,6 +83,8 @@ export interface RunOperation {
   security: 'sandbox' | 'insecure'
   hostname: string
   mounts: readonly RunMount[]
+  /** Of the host, by the names that their drivers gave them; absent for none. */
+  devices?: readonly { name: string; required: boolean }[]
   /** Scripts that start with `#!`: put at `/dev/pipes/NAME` and executed. */
   scripts: readonly { name: string; content: string }[]
 }

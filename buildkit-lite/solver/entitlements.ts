@@ -9,20 +9,32 @@ import type { Operation, Plan } from '../plan/plan.ts'
 export function checkEntitlements({ steps }: Plan, request: BuildRequest, source: SourceText): void {
   const granted = new Set(request.run.entitlements)
   for (const { operation, line, lastLine } of steps) {
-    const missing = wantedBy(operation).find((entitlement) => !granted.has(entitlement))
+    const missing = wantedBy(operation).find(({ entitlement }) => !granted.has(entitlement))
     if (missing === undefined) continue
     const first = line ?? 1
-    throw new DockerfileError(`${missing} is not allowed: ${REMEDY}`, source, { first, last: lastLine ?? first })
+    throw new DockerfileError(`${missing.what} is not allowed: ${remedyOf(missing)}`, source, {
+      first,
+      last: lastLine ?? first,
+    })
   }
 }
 
-const REMEDY = 'grant it with --allow on the command line, or with SLIPWAY_ALLOW where the builders are started'
+interface Want {
+  entitlement: Entitlement
+  what: string
+}
 
-function wantedBy(operation: Operation): Entitlement[] {
+function remedyOf({ entitlement }: Want): string {
+  const onCommandLine = `grant it with --allow ${entitlement} on the command line`
+  if (entitlement === 'device') return onCommandLine
+  return `${onCommandLine}, or with SLIPWAY_ALLOW=${entitlement} where the builders are started`
+}
+
+function wantedBy(operation: Operation): Want[] {
   if (operation.kind !== 'run') return []
-  const { network, security } = operation
-  return [
-    ...(network === 'host' ? (['network.host'] as const) : []),
-    ...(security === 'insecure' ? (['security.insecure'] as const) : []),
-  ]
+  const { network, security, devices = [] } = operation
+  const wants: Want[] = devices.map(({ name }) => ({ entitlement: 'device', what: `device ${name}` }))
+  if (security === 'insecure') wants.unshift({ entitlement: 'security.insecure', what: 'security.insecure' })
+  if (network === 'host') wants.unshift({ entitlement: 'network.host', what: 'network.host' })
+  return wants
 }

@@ -5,6 +5,7 @@ import type { RunOperation } from '../plan/plan.ts'
 import { readAccounts, resolveRunUser } from './accounts.ts'
 import { cleanPath, resolveBeneath, toByteString, toText } from './beneath.ts'
 import { makeDirectories } from './copy-task.ts'
+import { findDevices } from './devices.ts'
 import { makeMountPoints } from './mount-points.ts'
 import { OutputTail } from './output-tail.ts'
 import { exitError, ProcessError, startFailure } from './process-error.ts'
@@ -22,15 +23,17 @@ export async function executeRun(
   const user = findUser(run, root)
   // Owned by root, whoever USER is: only WORKDIR itself makes directories for a user.
   const workingDir = makeDirectories({ root, owner: null, mode: null }, cleanPath(toByteString(run.workingDir)))
-  await using mounts = await prepareMounts(scope, run, signal)
+  const devices = await findDevices(run)
+  await using mounts = await prepareMounts(scope, run, { signal, more: devices.mounts })
   using _points = makeMountPoints(scope.sys, root, mounts.points)
   await using network = await openNetwork(scope, run, signal)
   const spec: ContainerSpec = {
     rootDir: root,
     args: run.args,
-    env: stepEnvironment(run.env, mounts.secretEnv, user.home),
+    env: [...stepEnvironment(run.env, mounts.secretEnv, user.home), ...devices.env],
     workingDir: toText(workingDir),
-    user,
+    user: { ...user, additionalGids: [...user.additionalGids, ...devices.gids] },
+    devices: devices.devices,
     hostname: run.hostname,
     network: network.mode,
     mounts: resolveTargets(root, mounts),

@@ -38,15 +38,21 @@ const SYSTEM_POINTS: readonly MountPoint[] = [
 ]
 const TMPFS_MODE = 0o1777
 
-export async function prepareMounts(scope: StepScope, run: RunOperation, signal: AbortSignal): Promise<RunMounts> {
+/** `more` are mounts that the step gets besides those of its plan: they stand last. */
+export async function prepareMounts(
+  scope: StepScope,
+  run: RunOperation,
+  { signal, more }: { signal: AbortSignal; more: readonly Prepared[] },
+): Promise<RunMounts> {
   await using stack = new AsyncDisposableStack()
   const caches = await openCaches(scope, run.mounts, stack, signal)
   // The plan has parents before children already.
-  const prepared: Prepared[] = []
+  const planned: Prepared[] = []
   for (const mount of run.mounts) {
     const one = await prepareMount({ scope, stack, caches }, mount, signal)
-    if (one) prepared.push(one)
+    if (one) planned.push(one)
   }
+  const prepared = [...planned, ...more]
   const points = [...SYSTEM_POINTS, ...prepared.map(pointOf)]
   const own = await prepareFiles(scope, run, stack)
   const disposer = stack.move()

@@ -53,8 +53,10 @@ function operationComponents(operation: Operation, context: KeyContext): KeyComp
       return runComponents(operation, context)
     case 'copy':
       return copyComponents(operation)
-    case 'workdir':
-      return [{ name: 'WORKDIR', digest: digestOf([operation.path, operation.user]) }]
+    case 'workdir': {
+      const { path, user, timestamp } = operation
+      return [{ name: 'WORKDIR', digest: digestOf([path, user, ...(timestamp === undefined ? [] : [timestamp])]) }]
+    }
     default:
       return operation satisfies never
   }
@@ -79,6 +81,7 @@ function runComponents(run: RunOperation, context: KeyContext): KeyComponent[] {
     { name: 'environment', digest: digestOf(env) },
     { name: 'RUN settings', digest: digestOf(settings) },
     { name: 'RUN mounts', digest: digestOf(run.mounts.map(mountDefinition)) },
+    ...(run.devices ? [{ name: 'RUN devices', digest: digestOf(run.devices) }] : []),
   ]
 }
 

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type BuildRequest, DEFAULT_RUN_SETTINGS, type Entitlement } from '#buildkit-lite'
 import { SourceError } from '#domain/errors'
@@ -13,6 +13,14 @@ afterAll(() => bench[Symbol.asyncDispose]())
 
 const allowing = (...entitlements: Entitlement[]) => ({ run: { ...DEFAULT_RUN_SETTINGS, entitlements } })
 
+/** Where drivers describe their devices; the directory is taken away again where it was not there. */
+function describeDevice(name: string, description: object): Disposable {
+  const made = mkdirSync('/run/cdi', { recursive: true })
+  const path = `/run/cdi/${name}`
+  writeFileSync(path, JSON.stringify(description))
+  return { [Symbol.dispose]: () => rmSync(made ?? path, { recursive: true }) }
+}
+
 describe('what needs an entitlement', () => {
   test.for<[string, string, object, string]>([
     ['the host’s network', 'RUN --network=host ip addr', {}, 'network.host is not allowed'],
@@ -24,11 +32,31 @@ describe('what needs an entitlement', () => {
       allowing('network.host'),
       'security.insecure is not allowed',
     ],
+    ['a device', 'RUN --device=acme.com/gpu=0 true', {}, 'device acme.com/gpu=0 is not allowed'],
   ])('%s is refused before any step runs', async ([, run, change, message]) => {
     const failure = await bench.buildFiles({ Dockerfile: `FROM busybox\nWORKDIR /w\n${run}\n` }, change).catch((e) => e)
     expect(failure).toBeInstanceOf(SourceError)
     expect(failure).toMatchObject({ kind: 'dockerfile-invalid', file: 'Dockerfile', line: 3 })
     expect(failure.message).toContain(message)
+  })
+
+  test('a device of the host, granted, is there with what its driver says of it', async () => {
+    const name = `slip-test-${process.pid}`
+    using _description = describeDevice(`${name}.json`, {
+      kind: `${name}.test/dev`,
+      devices: [
+        {
+          name: 'zero',
+          containerEdits: { env: ['FOUND=1'], deviceNodes: [{ path: '/dev/slip', hostPath: '/dev/zero' }] },
+        },
+      ],
+    })
+    const run = (device: string) =>
+      `FROM busybox\nRUN --device=${device} ls /dev/slip && head -c 2 /dev/slip | wc -c && env | grep FOUND\n`
+    const { output } = await bench.buildFiles({ Dockerfile: run(`${name}.test/dev=zero`) }, allowing('device'))
+    expect(output).toBe('/dev/slip\n2\nFOUND=1\n')
+    const absent = { Dockerfile: run(`${name}.test/dev=one,required`) }
+    await expect(bench.buildFiles(absent, allowing('device'))).rejects.toThrow('dev=one was not found')
   })
 
   test('what is cached is refused all the same', async () => {
