@@ -33,7 +33,8 @@ export function kindOfPlace(place: string): 'directory' | 'stdin' | 'git' | 'url
 /** Opens CONTEXT of the command line: a directory, `-` for a tar on standard input, `…git#ref:subdir`, or a URL. */
 export async function openContext(place: string, options: FetchOptions, signal: AbortSignal): Promise<BuildContext> {
   const dockerfile = options.dockerfile === undefined ? {} : { dockerfile: options.dockerfile }
-  switch (kindOfPlace(place)) {
+  const kind = kindOfPlace(place)
+  switch (kind) {
     case 'stdin':
       return await openTarContext(process.stdin, { directory: options.workDir, ...dockerfile }, signal)
     case 'git': {
@@ -43,9 +44,11 @@ export async function openContext(place: string, options: FetchOptions, signal: 
     }
     case 'url':
       return await fetchUrlContext(place, options, signal)
-    default:
+    case 'directory':
       if (!statSync(place, { throwIfNoEntry: false })?.isDirectory())
         throw new UsageError(`build context ${place} is not a directory`)
       return await openDirectoryContext(place, dockerfile)
+    default:
+      return kind satisfies never
   }
 }

@@ -138,8 +138,8 @@ describe('a URL', () => {
   beforeEach(async () => {
     server = createServer((request, response) => {
       const found = bodies.get(request.url ?? '')
-      if (!found) return response.writeHead(404).end()
-      response.writeHead(200, found.lastModified ? { 'last-modified': found.lastModified } : {}).end(found.body)
+      if (!found) response.writeHead(404).end()
+      else response.writeHead(200, found.lastModified ? { 'last-modified': found.lastModified } : {}).end(found.body)
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
