@@ -2,6 +2,7 @@ import { posix } from 'node:path'
 import { SyntaxFault } from '../dockerfile/errors.ts'
 import { heredocBody } from '../dockerfile/heredoc.ts'
 import type { CopyInstruction } from '../dockerfile/instruction.ts'
+import { badMode, isModeChange } from '../solver/chmod.ts'
 import type { CopyOperation, CopyOrigin, CopySource } from './plan.ts'
 import { readRemoteSource, remoteKind } from './remote-source.ts'
 import type { Turn } from './stage-builder.ts'
@@ -81,11 +82,8 @@ function addedSources(turn: Turn, instruction: CopyInstruction, paths: readonly 
   return sources
 }
 
-const SYMBOLIC_MODE = /^[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*$/
-
 function checkMode(mode: string): void {
-  if (mode === '' || (/^[0-7]+$/.test(mode) && Number.parseInt(mode, 8) <= 0o7777) || SYMBOLIC_MODE.test(mode)) return
-  throw new SyntaxFault(`invalid chmod parameter: '${mode}'. it should be octal string and between 0 and 07777`)
+  if (mode !== '' && !isModeChange(mode)) throw new SyntaxFault(badMode(mode))
 }
 
 /** The destination beneath the root; what says "a directory" keeps its trailing slash. */

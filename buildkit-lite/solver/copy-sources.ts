@@ -15,7 +15,7 @@ import {
 import { changeMode } from './chmod.ts'
 import { copyContents, copyDirectory, copyLeaf, makeRoom, takeTime } from './copy-entry.ts'
 import { type CopyTask, makeDirectories, placeFor, setAttributes } from './copy-task.ts'
-import { openArchive } from './detect-archive.ts'
+import { endAtLast, openArchive } from './detect-archive.ts'
 import { type Selected, selectSource } from './select-sources.ts'
 import { openFile } from './source-files.ts'
 import { unpackArchive } from './unpack-archive.ts'
@@ -93,6 +93,7 @@ async function unpackInto(task: CopyTask, path: InnerPath, destination: string, 
   try {
     const archive = await openArchive(fd)
     if (!archive) return false
+    await using _archive = endAtLast(archive)
     await unpackArchive(task, archive, makeDirectories(taskForArchive(task), destination), signal)
     return true
   } finally {

@@ -24,8 +24,9 @@ export async function openArchive(fd: number): Promise<Readable | null> {
   // Another process can open it, too, which a number alone would not allow.
   const path = Buffer.from(`/proc/${process.pid}/fd/${fd}`)
   const compression = await compressionOf(path)
-  await using probe = disposable(decompress(path, compression))
-  const head = await readHead(probe.stream)
+  const probe = decompress(path, compression)
+  await using _probe = endAtLast(probe)
+  const head = await readHead(probe)
   return head && isTarHeader(head) ? decompress(path, compression) : null
 }
 
@@ -80,12 +81,15 @@ function isTarHeader(block: Buffer): boolean {
   return stored === sum && block[0] !== 0
 }
 
-function disposable(stream: Readable): AsyncDisposable & { stream: Readable } {
+/** Disposing ends the stream and its decompressor, whether or not it was read; errors are then of no interest. */
+export function endAtLast(stream: Readable): AsyncDisposable {
   return {
-    stream,
     [Symbol.asyncDispose]: async () => {
       stream.on('error', () => {})
+      const { promise, resolve } = Promise.withResolvers<void>()
+      stream.once('close', resolve)
       stream.destroy()
+      if (!stream.closed) await promise
     },
   }
 }

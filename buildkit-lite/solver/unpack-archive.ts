@@ -52,9 +52,6 @@ export async function unpackArchive(
     if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw error
     if (error instanceof SlipwayError && error.kind !== 'invalid') throw error
     throw new SlipwayError('step-failed', `cannot unpack the archive: ${describe(error)}`, { cause: error })
-  } finally {
-    archive.on('error', () => {})
-    archive.destroy()
   }
   unpacker.finish()
 }

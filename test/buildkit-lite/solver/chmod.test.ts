@@ -14,6 +14,13 @@ test.for<[string, number, boolean, number]>([
   ['a=r', 0o640, false, 0o444],
   ['+t', 0o777, true, 0o1777],
   ['g=', 0o664, false, 0o604],
+  // Whether X counts is asked of the mode as it was.
+  ['u=rwx,g=rX', 0o604, false, 0o744],
+  ['g=u', 0o741, false, 0o771],
+  ['go=u-w', 0o750, false, 0o755],
+  ['u+r-w', 0o244, false, 0o444],
+  ['o+s,o+t', 0o755, false, 0o755],
+  ['a=rx', 0o6755, true, 0o555],
 ])('%s on %o (directory: %s) is %o', ([change, mode, isDirectory, expected]) => {
   expect(changeMode(parseModeChange(change), mode, isDirectory).toString(8)).toBe(expected.toString(8))
 })
