@@ -38,7 +38,7 @@ export interface CacheForm {
 const boolean = z.enum(['true', 'false', '1', '0']).transform((text) => text === 'true' || text === '1')
 const Form = z.object({
   mode: z.enum(['min', 'max']).default('min'),
-  'image-manifest': boolean.default(true),
+  'image-manifest': boolean.optional(),
   'oci-mediatypes': boolean.default(true),
   compression: z.enum(['gzip', 'zstd', 'uncompressed']).optional(),
   'force-compression': boolean.optional(),
@@ -73,10 +73,17 @@ export function readCacheTarget({ type, fields }: CachePlace): CacheTarget {
 
 function formOf(form: z.infer<typeof Form>): CacheForm {
   const { compression } = form
+  const ociMediaTypes = form['oci-mediatypes']
+  const imageManifest = form['image-manifest'] ?? ociMediaTypes
+  if (imageManifest && !ociMediaTypes)
+    throw new SlipwayError(
+      'invalid',
+      'A cache with image-manifest=true has OCI media types: it needs oci-mediatypes=true',
+    )
   return {
     mode: form.mode,
-    imageManifest: form['image-manifest'],
-    ociMediaTypes: form['oci-mediatypes'],
+    imageManifest,
+    ociMediaTypes,
     compression: compression === 'uncompressed' ? 'none' : (compression ?? null),
     ignoreError: form['ignore-error'],
   }

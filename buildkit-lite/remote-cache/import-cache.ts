@@ -13,7 +13,7 @@ import { openLayoutFile } from '../solver/layout-files.ts'
 import { REF_NAME } from './cache-directory.ts'
 import type { CacheSource } from './contract.ts'
 import { openLazyBlobs, type RemoteBlob } from './lazy-blobs.ts'
-import { type CacheDocument, type CachePlaceReader, readCacheSteps } from './read-cache.ts'
+import { type CacheDocument, type CachePlaceReader, type ReadSteps, readCacheSteps } from './read-cache.ts'
 
 type CacheTools = Pick<BuildTools, 'cache' | 'blobs' | 'registry'>
 
@@ -30,8 +30,9 @@ export async function importCaches(
 ): Promise<Pick<BuildTools, 'cache' | 'blobs'>> {
   const steps = new Map<string, CachedStep>()
   const blobs = new Map<Digest, RemoteBlob>()
-  const read = sources.map(async (source) => ({ source, found: await readSource(source, tools, warn, signal) }))
-  for (const { source, found } of await Promise.all(read)) {
+  const read = sources.map(async (source) => ({ source, ...(await readSource(source, tools, signal)) }))
+  for (const { source, found, failure } of await Promise.all(read)) {
+    if (failure !== null) warn(`The cache ${nameOf(source)} was not imported: ${failure}`)
     for (const [key, step] of found) {
       if (steps.has(key)) continue
       steps.set(key, step)
@@ -44,15 +45,13 @@ export async function importCaches(
 async function readSource(
   source: CacheSource,
   tools: CacheTools,
-  warn: (message: string) => void,
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, CachedStep>> {
+): Promise<{ found: ReadSteps; failure: string | null }> {
   try {
-    return await readCacheSteps(openPlace(source, tools), signal)
+    return { found: await readCacheSteps(openPlace(source, tools), signal), failure: null }
   } catch (error) {
     if (signal.aborted) throw signal.reason
-    warn(`The cache ${nameOf(source)} was not imported: ${messageOf(error)}`)
-    return new Map()
+    return { found: new Map(), failure: messageOf(error) }
   }
 }
 

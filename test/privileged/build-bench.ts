@@ -45,7 +45,7 @@ export interface BuildBench extends AsyncDisposable {
   /** Builds the directory that the files make; a name that ends with `/` is a directory. */
   buildFiles(files: Record<string, string>, change?: Partial<BuildRequest>): Promise<Built>
   /** Builds a directory with its `Dockerfile`. */
-  buildDirectory(path: string, change?: Partial<BuildRequest>): Promise<Built>
+  buildDirectory(path: string, change?: Partial<BuildRequest>, tools?: Omit<BuildTools, 'report'>): Promise<Built>
   /** The same for several platforms; what ran is told as `linux/amd64 TITLE`. */
   buildPlatforms(
     files: Record<string, string>,
@@ -57,19 +57,20 @@ export interface BuildBench extends AsyncDisposable {
   lastLayer(image: BuiltImage): Promise<string[]>
 }
 
-export async function openBuildBench(name: string): Promise<BuildBench> {
+/** With `shared` it is another machine, which knows nothing of the first but the registry that both use. */
+export async function openBuildBench(name: string, shared?: Pick<BuildBench, 'host'>): Promise<BuildBench> {
   await using stack = new AsyncDisposableStack()
   const dataDir = stack.use(makeDataDir()).path
-  const { host } = stack.use(await startDockerRegistry())
+  const { host } = shared ?? stack.use(await startDockerRegistry())
   const tools = await openTools(dataDir, { host, owner: `test-${name}-${process.pid}` }, stack)
-  await pushBusybox({ dataDir, host, tools })
+  if (!shared) await pushBusybox({ dataDir, host, tools })
   const owned = stack.move()
   return {
     tools,
     host,
     dataDir,
     buildFiles: (files, change = {}) => buildFiles({ dataDir, tools }, files, change),
-    buildDirectory: (path, change = {}) => buildDirectory(tools, path, change),
+    buildDirectory: (path, change = {}, own = tools) => buildDirectory(own, path, change),
     buildPlatforms: (files, platforms, change = {}) => buildPlatforms({ dataDir, tools }, { files, platforms, change }),
     readInside: async (image, path) => {
       await using dir = await mkdtempDisposable(join(dataDir, 'export-'))
@@ -104,6 +105,7 @@ async function openTools(
     cache: await openFileStepCache(join(dataDir, 'cache')),
     stateDir: join(dataDir, 'state'),
     sharedWork: createSharedWork(),
+    remote: { allowPrivate: true },
     limits: { stepMemoryBytes: 256 * 1024 * 1024, stepPids: 256, stepCpus: null },
     now: () => Date.now(),
   }
