@@ -19,6 +19,8 @@ export interface BuildRequest {
   buildArgs: Readonly<Record<string, string>>
   labels: Readonly<Record<string, string>>
   platform: Platform
+  /** Whether somebody asked for `platform`: the image then says it, whatever its base is for. */
+  platformGiven?: boolean
   useCache: boolean
   /** Stages whose steps run again although they are cached; lower case. */
   noCacheStages: readonly string[]

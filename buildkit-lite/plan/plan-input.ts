@@ -1,8 +1,8 @@
 import type { ParsedDockerfile } from '../dockerfile/parse.ts'
 import type { Linter } from '../lint/linter.ts'
+import type { RemoteCopySource } from '../remote/remote-sources.ts'
 import type { PlannedContext } from './named-contexts.ts'
 import type { ImageResolver, Platform } from './plan.ts'
-import type { RemoteSource } from './source-date-stage.ts'
 
 /** Everything a plan depends on. */
 export interface PlanInput {
@@ -28,5 +28,5 @@ export interface PlanInput {
 export interface SourceTimestamps {
   /** Of the main context, or of the named one. */
   ofContext: (name: string | null) => number | null
-  ofRemote: (source: RemoteSource, signal: AbortSignal) => Promise<number | null>
+  ofRemote: (source: RemoteCopySource, signal: AbortSignal) => Promise<number | null>
 }

@@ -1,20 +1,22 @@
-import { parseGitUrl } from '../context/git-url.ts'
 import { locate, SyntaxFault } from '../dockerfile/errors.ts'
 import { expand } from '../dockerfile/expand.ts'
 import type { ArgInstruction, CopyInstruction } from '../dockerfile/instruction.ts'
 import type { ParsedStage } from '../dockerfile/parse.ts'
-import type { CopySource } from './plan.ts'
+import type { RemoteCopySource } from '../remote/remote-sources.ts'
 import type { PlanInput } from './plan-input.ts'
-
-export type RemoteSource = Exclude<CopySource, { kind: 'path' | 'inline' }>
+import { readRemoteSource } from './remote-source.ts'
 
 /** The one remote source that a stage consists of: what SOURCE_DATE_EPOCH may take its time from. */
-export function readDatedSource(input: PlanInput, stage: ParsedStage, variables: Map<string, string>): RemoteSource {
+export function readDatedSource(
+  input: PlanInput,
+  stage: ParsedStage,
+  variables: Map<string, string>,
+): RemoteCopySource {
   const { escape } = input.dockerfile.directives
   const word = (text: string) => expand(text, variables, { escape }).text
   return locate(input.dockerfile.source, stage, () => {
     if (word(stage.from.image) !== 'scratch') throw new SyntaxFault('SOURCE_DATE_EPOCH stage must use FROM scratch')
-    let added: RemoteSource | null = null
+    let added: RemoteCopySource | null = null
     for (const { instruction } of stage.instructions) {
       if (instruction.kind === 'ARG') takeArgs(instruction, { variables, word, buildArgs: input.buildArgs })
       else if (instruction.kind !== 'ADD') {
@@ -44,24 +46,11 @@ function takeArgs({ args }: ArgInstruction, { variables, word, buildArgs }: Valu
   }
 }
 
-function remoteSource(add: CopyInstruction, word: (text: string) => string): RemoteSource {
+function remoteSource(add: CopyInstruction, word: (text: string) => string): RemoteCopySource {
   const [source, ...more] = add.sources
   if (source === undefined || more.length > 0 || add.heredocs.length > 0) throw new SyntaxFault(`${ONE} source`)
-  const url = word(source)
   const checksum = add.checksum === null ? null : word(add.checksum)
-  const git = parseGitUrl(url)
-  if (git) {
-    const { ref, subdirectory } = git
-    return {
-      kind: 'git',
-      url: git.url,
-      ref,
-      subdirectory,
-      keepGitDir: add.keepGitDir ?? git.keepGitDir ?? false,
-      submodules: git.submodules ?? true,
-      checksum: checksum ?? git.checksum,
-    }
-  }
-  if (/^https?:\/\//i.test(url)) return { kind: 'http', url, checksum }
+  const read = readRemoteSource(word(source), { checksum, keepGitDir: add.keepGitDir })
+  if (read?.kind === 'http' || read?.kind === 'git') return read
   throw new SyntaxFault('SOURCE_DATE_EPOCH stage source must be a single HTTP(S) or Git ADD')
 }

@@ -13,6 +13,7 @@ import { resolveGitCommit } from './git-checksum.ts'
 import { fetchCommit, type GitTools } from './git-remote.ts'
 import { addSubmodules, type GitTreeRequest } from './git-tree.ts'
 import { makeGitDir } from './make-git-dir.ts'
+import { gitOrigin, httpOrigin } from './origin.ts'
 import { gitAuthorization, httpAuthorization } from './remote-secrets.ts'
 
 export interface FetchOptions {
@@ -54,9 +55,10 @@ export async function fetchGitContext(
     const dockerfile = options.dockerfile === undefined ? {} : { dockerfile: options.dockerfile }
     const place = { gitDir, commit, subdirectory, checkoutRoot: options.workDir, ...dockerfile }
     const context = await openGitContext(place, signal)
-    if (parts.length === 0 && !keepGitDir) return context
+    const origin = gitOrigin({ url, ref, commit })
+    if (parts.length === 0 && !keepGitDir) return Object.assign(context, { origin })
     await using stack = new AsyncDisposableStack()
-    return await openWhole(stack.use(context), { request, parts, gitDir }, options, signal)
+    return Object.assign(await openWhole(stack.use(context), { request, parts, gitDir }, options, signal), { origin })
   })
 }
 
@@ -103,13 +105,14 @@ export async function fetchUrlContext(url: string, options: FetchOptions, signal
   const { workDir: directory, tools, secrets, dockerfile, fileName } = options
   const asked = { url, checksum: null, authorization: httpAuthorization(secrets, url), scope: SCOPE }
   return await asContext(async () => {
-    const { path, modifiedAtMs } = await download(asked, tools, signal)
+    const { path, modifiedAtMs, digest } = await download(asked, tools, signal)
     const timestamp = modifiedAtMs === 0 ? {} : { timestamp: Math.floor(modifiedAtMs / 1000) }
     const named = {
       ...(dockerfile === undefined ? {} : { dockerfile }),
       ...(fileName === undefined ? {} : { fileName }),
     }
-    return await openTarContext(createReadStream(path), { directory, ...timestamp, ...named }, signal)
+    const context = await openTarContext(createReadStream(path), { directory, ...timestamp, ...named }, signal)
+    return Object.assign(context, { origin: httpOrigin({ url, digest }) })
   })
 }
 

@@ -1,7 +1,7 @@
 import { formatImageReference } from '#domain/image-reference'
 import type { NamedContext } from '../contract.ts'
-import type { ImageResolver } from '../plan/plan.ts'
 import type { PlannedContext } from '../plan/named-contexts.ts'
+import type { ImageResolver } from '../plan/plan.ts'
 import type { Registry } from '../registry/contract.ts'
 import { pairLayers, registrySource } from './image-blobs.ts'
 import { resolveLayoutImage } from './oci-layout.ts'

