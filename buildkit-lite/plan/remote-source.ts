@@ -1,4 +1,5 @@
-import { parseGitUrl } from '../context/git-url.ts'
+import { messageOf } from '#domain/errors'
+import { type GitSource, parseGitUrl } from '../context/git-url.ts'
 import { SyntaxFault } from '../dockerfile/errors.ts'
 import type { CopySource } from './plan.ts'
 
@@ -11,15 +12,23 @@ export interface RemoteFlags {
   keepGitDir: boolean | null
 }
 
+function readGit(text: string): GitSource | null {
+  try {
+    return parseGitUrl(text)
+  } catch (error) {
+    throw new SyntaxFault(messageOf(error))
+  }
+}
+
 /** Whether a source's text names a repository or a file elsewhere, in the words of errors. */
 export function remoteKind(text: string): 'git ref' | 'URL' | null {
-  if (parseGitUrl(text) !== null) return 'git ref'
+  if (readGit(text) !== null) return 'git ref'
   return URL_SOURCE.test(text) ? 'URL' : null
 }
 
 /** A source of ADD that is elsewhere; null for a path. */
 export function readRemoteSource(text: string, { checksum, keepGitDir }: RemoteFlags): CopySource | null {
-  const git = parseGitUrl(text)
+  const git = readGit(text)
   if (git !== null) {
     return {
       kind: 'git',
