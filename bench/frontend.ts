@@ -14,8 +14,7 @@ const shapes: Readonly<Record<string, (lines: number) => string>> = {
   'one ENV of many pairs': (lines) =>
     `FROM base\nENV A=1${Array.from({ length: lines - 2 }, (_, i) => ` \\\n  K${i}=v$A`).join('')}\n`,
   'many ENV': (lines) => `FROM base\n${Array.from({ length: lines - 1 }, (_, i) => `ENV K${i}=v\n`).join('')}`,
-  'many ARG and RUN': (lines) =>
-    `FROM base\n${Array.from({ length: lines / 2 }, (_, i) => `ARG K${i}=v\nRUN true\n`).join('')}`,
+  'many ARG': (lines) => `FROM base\n${Array.from({ length: lines - 1 }, (_, i) => `ARG K${i}=v\n`).join('')}`,
   'many LABEL': (lines) => `FROM base\n${Array.from({ length: lines - 1 }, (_, i) => `LABEL k${i}=v\n`).join('')}`,
   'many EXPOSE': (lines) => `FROM base\n${Array.from({ length: lines - 1 }, (_, i) => `EXPOSE ${i}\n`).join('')}`,
   'many flags': (lines) =>

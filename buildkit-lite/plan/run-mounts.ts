@@ -28,7 +28,8 @@ export function planMounts(turn: Turn, instruction: RunInstruction): PlannedMoun
   const mounts: RunMount[] = []
   for (const options of instruction.mounts) mounts.push(planMount(turn, options, mounts))
   const targets = mounts.flatMap((mount) => (mount.target === null ? [] : [mount.target]))
-  const twice = targets.find((target, index) => targets.indexOf(target) !== index)
+  const seen = new Set<string>()
+  const twice = targets.find((target) => seen.size === seen.add(target).size)
   if (twice !== undefined) throw new SyntaxFault(`two mounts have the same target "${twice}"`)
   const agentSocket = mounts.find(({ kind }) => kind === 'ssh')?.target ?? null
   return { mounts: mounts.toSorted((a, b) => depth(a.target) - depth(b.target)), agentSocket }
