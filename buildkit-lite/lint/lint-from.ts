@@ -11,12 +11,13 @@ import type { Report } from './report.ts'
 /** The names that FROM may use: automatic arguments and those with a value, and those that are only declared. */
 export interface GlobalScope {
   values: ReadonlyMap<string, string>
-  declared: readonly string[]
+  declared: () => readonly string[]
 }
 
 /** The image of a FROM, expanded. */
 export function lintFromImage(stage: ParsedStage, image: Expanded, scope: GlobalScope, report: Report): void {
-  const known = [...scope.declared, ...scope.values.keys()]
+  if (image.unset.size === 0) return
+  const known = [...scope.declared(), ...scope.values.keys()]
   for (const name of image.unset) {
     if (known.includes(name)) continue
     const close = closestWord(name, known)

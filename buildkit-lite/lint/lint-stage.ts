@@ -25,12 +25,16 @@ export interface Known {
 /** Arguments for the builder itself, which no instruction need declare. */
 const BUILDER_ARGS = ['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE']
 
+/** Each hint compares a name with all others: whoever has more names wrong sees what is wrong. */
+const MAX_HINTS = 100
+
 /** The rules that one stage's instructions break one after the other. */
 export class StageLint {
   readonly #report: Report
   readonly #ignore: IgnoreMatcher | null
   readonly #earlier = new Map<string, PlacedInstruction>()
   #hasWorkdir: boolean
+  #hints = 0
 
   /** `base` is the stage this one is built from. */
   constructor(report: Report, ignore: IgnoreMatcher | null, base: StageLint | null) {
@@ -43,7 +47,7 @@ export class StageLint {
   unset(names: Iterable<string>, placed: PlacedInstruction, { variables, args }: Known): void {
     for (const name of names) {
       if (BUILDER_ARGS.includes(name) || args.some((arg) => arg.name === name)) continue
-      const close = closestWord(name, variables.keys())
+      const close = this.#hints++ < MAX_HINTS ? closestWord(name, variables.keys()) : null
       const hint = close === null ? '' : ` (did you mean $${close}?)`
       this.#report('UndefinedVar', `Usage of undefined variable '$${name}'${hint}`, placed)
     }

@@ -89,7 +89,7 @@ function platformOf(base: Origin, { platform, requested }: { platform: Platform;
 function scopeOf({ dockerfile }: PlanInput, values: ReadonlyMap<string, string>): GlobalScope {
   return {
     values,
-    declared: dockerfile.globalArgs.flatMap((placed) => placed.instruction.args.map(({ name }) => name)),
+    declared: () => dockerfile.globalArgs.flatMap(({ instruction }) => instruction.args.map(({ name }) => name)),
   }
 }
 

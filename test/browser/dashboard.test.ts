@@ -114,7 +114,7 @@ test('warnings name their rule, link to it, and mark the lines they mean', async
   const link = card.getByRole('link', { name: 'JSONArgsRecommended' })
   expect(await link.getAttribute('href')).toBe('https://docs.docker.com/go/dockerfile/rule/json-args-recommended/')
   await card.getByText("Stage name 'Web' should be lowercase").waitFor()
-  expect(await card.locator('.guilty').allInnerTexts()).toEqual([
+  expect(await card.locator('mark').allInnerTexts()).toEqual([
     expect.stringContaining('FROM scratch AS Web'),
     expect.stringContaining('CMD start'),
   ])

@@ -56,13 +56,16 @@ function Excerpt({ text }: { text: string }) {
   return (
     // Keys scroll it where it is wider than the page.
     <pre className="excerpt" tabIndex={0} role="group" aria-label="Lines of the Dockerfile">
-      {lines.map(({ number, guilty, code }) => (
-        <span key={number} className={guilty ? 'excerpt-line guilty' : 'excerpt-line'}>
-          <span className="number muted">{number.padStart(4)}</span> {guilty ? <b aria-label="this line">▸</b> : ' '}{' '}
-          {code}
-          {'\n'}
-        </span>
-      ))}
+      {lines.map(({ number, guilty, code }) => {
+        const Line = guilty ? 'mark' : 'span'
+        return (
+          <Line key={number} className="excerpt-line">
+            <span className="number muted">{number.padStart(4)}</span> {guilty ? <b aria-hidden="true">▸</b> : ' '}{' '}
+            {code}
+            {'\n'}
+          </Line>
+        )
+      })}
     </pre>
   )
 }
