@@ -7,6 +7,7 @@ import { DOCKER_TYPES, OCI_TYPES } from './image/media-types.ts'
 import { openLinter } from './lint/linter.ts'
 import { makePlan, type ReadyPlan } from './make-plan.ts'
 import type { Platform } from './plan/plan.ts'
+import { createRemoteSources } from './remote/remote-sources.ts'
 import { withoutLostLayers } from './remote-cache/lost-layer.ts'
 import { checkPlatforms } from './solver/check-platforms.ts'
 import { readEmulators } from './solver/emulators.ts'
@@ -98,22 +99,24 @@ async function solveGraph(
   checkEntitlements(plan, request, source)
   const machine = { platform: hostPlatform(), emulators: await readEmulators() }
   checkPlatforms(plan, { wanted: request.platform, source }, machine)
+  const remote = createRemoteSources(request, tools)
   let known = twins
   const solved = await withoutLostLayers(async () => {
     const results = known
     // What failed is not to be found again.
     known = new Map()
-    return await solve(plan, { request, source, twins: results }, tools, signal)
+    return await solve(plan, { request, source, twins: results, remote }, tools, signal)
   })
   const { platform } = request
-  return { request, platform, plan, solved, source, invocationId, startedAtMs, finishedAtMs: tools.now(), memo: {} }
+  const finishedAtMs = tools.now()
+  return { request, platform, plan, solved, source, remote, invocationId, startedAtMs, finishedAtMs, memo: {} }
 }
 
 /** Where a mistake keeps the plan from being made, what was warned of until then is told before it. */
 async function makeLintedPlan(request: BuildRequest, tools: BuildTools, signal: AbortSignal): Promise<ReadyPlan> {
   const lint = openLinter(request)
   try {
-    return await makePlan(request, { registry: tools.registry, lint }, signal)
+    return await makePlan(request, { registry: tools.registry, lint, fetching: tools }, signal)
   } catch (error) {
     if (lint.warnings.length > 0) await tools.report({ kind: 'warned', warnings: lint.warnings })
     throw error

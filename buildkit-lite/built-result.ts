@@ -3,6 +3,7 @@ import type { Predicate } from './attest/statement.ts'
 import type { BuildRequest, BuildTools, BuiltImage, SolveEvent } from './contract.ts'
 import type { SourceText } from './dockerfile/errors.ts'
 import type { Plan, Platform } from './plan/plan.ts'
+import type { RemoteSources } from './remote/remote-sources.ts'
 import type { SolvedStep } from './solver/solve.ts'
 
 /** What builds of several platforms work with: each event says whose it is. */
@@ -17,6 +18,8 @@ export interface BuiltGraph {
   plan: Plan
   solved: readonly SolvedStep[]
   source: SourceText
+  /** What its steps took from elsewhere. */
+  remote: RemoteSources
   /** The same for all platforms of one build. */
   invocationId: string
   startedAtMs: number

@@ -110,6 +110,6 @@ async function predicatesOf(
     graph.memo.sbom ??= sbomOf(graph, tools, signal)
     predicates.push(await graph.memo.sbom)
   }
-  if (provenance) predicates.push(provenanceOf(graph, provenance))
+  if (provenance) predicates.push(await provenanceOf(graph, provenance, signal))
   return predicates
 }

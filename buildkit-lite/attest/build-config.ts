@@ -1,8 +1,9 @@
 import type { Descriptor } from '#domain/digest'
 import type { BuiltGraph } from '../built-result.ts'
 import type { CopySource, Operation } from '../plan/plan.ts'
+import { withoutSecrets } from '../remote/origin.ts'
 import { stepsBefore } from '../solver/step-inputs.ts'
-import { LAYOUT, layoutName, withoutSecrets } from './materials.ts'
+import { LAYOUT, layoutName } from './materials.ts'
 
 /** The steps of a build in the terms of BuildKit's low-level builder, as readers of provenance know them. */
 export function buildConfigOf({ plan }: BuiltGraph): object {

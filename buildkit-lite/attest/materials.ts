@@ -11,32 +11,18 @@ export interface Material {
 }
 
 /** Images, repositories and downloads that the graph's steps use, each once; local contexts have no name to be told. */
-export function materialsOf({ plan, request }: BuiltGraph): Material[] {
+export async function materialsOf({ plan, request, remote }: BuiltGraph, signal: AbortSignal): Promise<Material[]> {
   const materials = new Map<string, Material>()
   const add = (material: Material): void => void materials.set(material.uri, material)
   for (const { operation } of plan.steps) {
     if (operation.kind === 'base') add(imageMaterial(operation.image))
     if (operation.kind !== 'copy') continue
-    for (const source of operation.sources) {
-      if (source.kind === 'http') add({ uri: withoutSecrets(source.url), ...digestOfChecksum(source.checksum) })
-      if (source.kind === 'git') {
-        const uri = `${withoutSecrets(source.url)}${source.ref ? `#${source.ref}` : ''}`
-        add({ uri, ...(source.checksum ? { digest: { sha1: source.checksum } } : {}) })
-      }
-    }
+    for (const source of operation.sources)
+      if (source.kind === 'http' || source.kind === 'git') add(await remote.origin(source, signal))
   }
   const { origin } = request.context
   if (origin) add(origin)
   return [...materials.values()]
-}
-
-/** An address without the name and password in it. */
-export function withoutSecrets(address: string): string {
-  const url = URL.parse(address)
-  if (!url || (url.username === '' && url.password === '')) return address
-  url.username = ''
-  url.password = ''
-  return url.href
 }
 
 export const LAYOUT = 'oci-layout://'

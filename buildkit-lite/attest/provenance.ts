@@ -33,13 +33,17 @@ interface Parameters {
 }
 
 /** How an image was made, in the words of https://slsa.dev/provenance; values of secrets are never told. */
-export function provenanceOf(graph: BuiltGraph, settings: ProvenanceSettings): Predicate {
-  const facts = factsOf(graph, settings)
+export async function provenanceOf(
+  graph: BuiltGraph,
+  settings: ProvenanceSettings,
+  signal: AbortSignal,
+): Promise<Predicate> {
+  const facts = factsOf(graph, settings, await materialsOf(graph, signal))
   const predicate = settings.version === 'v1' ? predicateV1(facts, settings) : predicateV02(facts, settings)
   return { predicateType: `https://slsa.dev/provenance/${settings.version}`, fileName: 'provenance.json', predicate }
 }
 
-function factsOf(graph: BuiltGraph, { mode }: ProvenanceSettings): Facts {
+function factsOf(graph: BuiltGraph, { mode }: ProvenanceSettings, materials: readonly Material[]): Facts {
   const { request, plan, source, startedAtMs, finishedAtMs, invocationId } = graph
   const isMax = mode === 'max'
   const args = argsOf(request)
@@ -48,7 +52,7 @@ function factsOf(graph: BuiltGraph, { mode }: ProvenanceSettings): Facts {
   const hasNetwork = plan.steps.some(({ operation }) => operation.kind === 'run' && operation.network !== 'none')
   return {
     configSource: { ...(request.context.origin ?? { uri: '' }), path: source.name },
-    materials: materialsOf(graph),
+    materials,
     parameters: {
       frontend: 'dockerfile.v0',
       ...(Object.keys(kept).length > 0 ? { args: kept } : {}),

@@ -12,6 +12,7 @@ import { type Downloaded, download } from './download.ts'
 import { resolveGitCommit } from './git-checksum.ts'
 import type { GitRequest } from './git-remote.ts'
 import { type GitTree, openGitTree } from './git-tree.ts'
+import { gitOrigin, httpOrigin, type Origin } from './origin.ts'
 import { gitAuthorization, httpAuthorization } from './remote-secrets.ts'
 
 export type RemoteCopySource = Extract<CopySource, { kind: 'http' | 'git' }>
@@ -25,6 +26,8 @@ export interface RemoteSources {
    * which have to be fetched for that.
    */
   digests(source: RemoteCopySource, byContent: boolean, signal: AbortSignal): Promise<KeyComponent[]>
+  /** What provenance says of it, which is known once it was asked for its digests. */
+  origin(source: RemoteCopySource, signal: AbortSignal): Promise<Origin>
   /** The files on disk until disposed. */
   open(source: RemoteCopySource, signal: AbortSignal): Promise<OpenRemote>
 }
@@ -68,6 +71,12 @@ class BuildRemoteSources implements RemoteSources {
     const { subdirectory, submodules, keepGitDir, url } = source
     const commit = await this.#commitOf(source, signal)
     return [{ name: `git ${url}`, digest: digestOf([commit, subdirectory, submodules, keepGitDir]) }]
+  }
+
+  async origin(source: RemoteCopySource, signal: AbortSignal): Promise<Origin> {
+    const { url } = source
+    if (source.kind === 'git') return gitOrigin({ url, ref: source.ref, commit: await this.#commitOf(source, signal) })
+    return httpOrigin({ url, digest: source.checksum ?? (await this.#fetchFile(source, signal)).digest })
   }
 
   async open(source: RemoteCopySource, signal: AbortSignal): Promise<OpenRemote> {

@@ -4,7 +4,7 @@ import { openSys } from '#host/sys'
 import type { BuildRequest, BuildTools, CachedStep, StepOutcome } from '../contract.ts'
 import type { SourceText } from '../dockerfile/errors.ts'
 import type { BaseOperation, FileSystem, Plan, PlanStep } from '../plan/plan.ts'
-import { createRemoteSources } from '../remote/remote-sources.ts'
+import type { RemoteSources } from '../remote/remote-sources.ts'
 import { type Chain, EMPTY_CHAIN, extendChain } from './chain.ts'
 import { executeStep } from './execute-step.ts'
 import { isAvailable } from './layer-files.ts'
@@ -37,6 +37,7 @@ interface Subject {
   source: SourceText
   /** Shared by the graphs of one build; missing for a build of one. */
   twins?: SolveTwins
+  remote: RemoteSources
 }
 
 type StepState =
@@ -77,7 +78,7 @@ class Solving {
   readonly #remote: StepScope['remote']
   readonly #sys = openSys()
 
-  constructor(plan: Plan, { request, source, twins }: Subject, tools: BuildTools, signal: AbortSignal) {
+  constructor(plan: Plan, { request, source, twins, remote }: Subject, tools: BuildTools, signal: AbortSignal) {
     this.#plan = plan
     this.#request = request
     this.#source = source
@@ -87,7 +88,7 @@ class Solving {
     this.#signal = AbortSignal.any([signal, this.#stop.signal])
     this.#states = plan.steps.map(() => ({ kind: 'waiting' }))
     this.#trees = createContextTrees(request)
-    this.#remote = createRemoteSources(request, tools)
+    this.#remote = remote
   }
 
   async run(): Promise<readonly SolvedStep[]> {

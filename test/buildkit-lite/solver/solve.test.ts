@@ -5,6 +5,7 @@ import type { BuildRequest, BuildTools, SolveEvent } from '#buildkit-lite'
 import { createSharedWork, DEFAULT_RUN_SETTINGS, openBlobStore, openFileStepCache } from '#buildkit-lite'
 import { SourceError } from '#domain/errors'
 import type { Plan, PlanStep, RunOperation } from '../../../buildkit-lite/plan/plan.ts'
+import { createRemoteSources } from '../../../buildkit-lite/remote/remote-sources.ts'
 import { type SolvedStep, solve } from '../../../buildkit-lite/solver/solve.ts'
 import { createFakeSandbox, type FakeSandbox, type Program, writeInside } from '../../fakes/fake-sandbox.ts'
 
@@ -78,7 +79,8 @@ async function createBench(program: Program): Promise<Bench> {
       sandbox.started.length = 0
       const rest = { namedContexts: {}, extraHosts: [], secrets: {}, run: DEFAULT_RUN_SETTINGS }
       const asked = { ...request, ...rest, ...change } as unknown as BuildRequest
-      return await solve(plan, { request: asked, source }, tools, signal)
+      const remote = createRemoteSources(asked, tools)
+      return await solve(plan, { request: asked, source, remote }, tools, signal)
     },
     outcomes: () =>
       events
