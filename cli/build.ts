@@ -1,26 +1,13 @@
 import { Command } from 'commander'
-import {
-  type BuildTools,
-  type BuiltResult,
-  buildAll,
-  exportCaches,
-  importCaches,
-  withoutLostLayers,
-} from '#buildkit-lite'
 import { addBuildFlags, type BuildFlags } from './build-flags.ts'
-import { readNames, type SendContext, sendOutputs } from './build-outputs.ts'
-import { imageId, writeReports } from './build-reports.ts'
-import { readCacheSources, readCacheTargets } from './cache-flags.ts'
+import { imageId } from './build-reports.ts'
+import { answer, buildAndSend, type Work } from './carry-out-build.ts'
 import type { CommandContext } from './command-context.ts'
 import { describeFailure, describeWarnings } from './describe-outcome.ts'
-import { openEngine } from './engine.ts'
 import { EXIT, UsageError } from './exit-codes.ts'
-import { readImageSettings, readPlatforms } from './image-settings.ts'
-import { openProgress, type ProgressForm, readProgressForm } from './open-progress.ts'
+import { openProgress, type ProgressForm } from './open-progress.ts'
 import type { Progress } from './progress.ts'
-import { readOutputs } from './read-outputs.ts'
-import { readAsked, readRequest } from './read-request.ts'
-import { watchRegistry } from './watch-inputs.ts'
+import { readFlags, readNotes } from './read-flags.ts'
 
 const USAGE = '[flags] PATH | URL | -'
 
@@ -43,31 +30,15 @@ function onlyPlace([place, ...more]: readonly string[]): string {
   )
 }
 
-/** Everything that flags say, read before anything is opened. */
-function readFlags(flags: BuildFlags) {
-  readNames(flags.tag)
-  const cacheTargets = readCacheTargets(flags.cacheTo)
-  const inlineCache = cacheTargets.some(({ kind }) => kind === 'inline')
-  const image = { ...readImageSettings(flags), ...(inlineCache ? { inlineCache } : {}) }
-  return {
-    form: readProgressForm(flags),
-    asked: readAsked(flags),
-    image,
-    platforms: readPlatforms(flags.platform),
-    outputs: readOutputs(flags, image),
-    cacheSources: readCacheSources(flags.cacheFrom),
-    cacheTargets,
-  }
-}
-type ReadFlags = ReturnType<typeof readFlags>
-
 async function runBuild(context: CommandContext, place: string, flags: BuildFlags): Promise<number> {
   const { signal } = context
   const read = readFlags(flags)
   const notes = readNotes(flags)
   const progress = openProgress(read.form, signal)
   try {
-    const result = await buildAndSend(context, { place, flags, read, progress, note: (text) => notes.push(text) })
+    const work: Work = { place, flags, read, progress, note: (text) => notes.push(text) }
+    if (read.call.method !== 'build') return await answer(context, work)
+    const result = await buildAndSend(context, work)
     await progress.close()
     if (read.outputs.length === 0)
       notes.push(`no --output was asked for: ${result.digest} stays in the builder’s cache`)
@@ -85,80 +56,6 @@ async function runBuild(context: CommandContext, place: string, flags: BuildFlag
     process.stderr.write(describeFailure(error, read.form === 'none' ? [] : progress.failures))
     return EXIT.failed
   }
-}
-
-interface Work {
-  place: string
-  flags: BuildFlags
-  read: ReadFlags
-  progress: Progress
-  note: (text: string) => void
-}
-
-async function buildAndSend(context: CommandContext, work: Work): Promise<BuiltResult> {
-  const { signal } = context
-  const { place, flags, read, progress, note } = work
-  const { platforms, asked, image, outputs } = read
-  const config = context.config()
-  await using stack = new AsyncDisposableStack()
-  const opened = await readRequest({ place, flags, asked, dataDir: config.dataDir, progress }, stack, signal)
-  await using engine = await openEngine(config, context.createLog('error'))
-  const tools = { ...engine.tools, ...(await openCaches(engine.tools, work, signal)) }
-  const sending: SendContext = { engine: { ...engine, tools }, progress, note }
-  const { result, names } = await withoutLostLayers(async () => {
-    const built = await buildAll(
-      { ...opened, image, platform: platforms[0] },
-      platforms,
-      {
-        ...tools,
-        registry: watchRegistry(engine.registry, progress),
-        report: (event, platform) => progress.show(event, platforms.length > 1 ? platformName(platform) : undefined),
-      },
-      signal,
-    )
-    const sent = await sendOutputs(outputs, built, sending, signal)
-    await exportAll(built, tools, work, signal)
-    return sent ?? { result: built, names: [] }
-  })
-  await writeReports(flags, result, names)
-  return result
-}
-
-async function openCaches(
-  tools: Omit<BuildTools, 'report'>,
-  { read: { cacheSources }, progress, note }: Work,
-  signal: AbortSignal,
-): Promise<Pick<BuildTools, 'cache' | 'blobs'>> {
-  if (cacheSources.length === 0) return tools
-  return await progress.during('importing cache manifests', () => importCaches(cacheSources, tools, note, signal))
-}
-
-async function exportAll(
-  { graphs }: BuiltResult,
-  tools: Omit<BuildTools, 'report'>,
-  { read: { cacheTargets }, progress, note }: Work,
-  signal: AbortSignal,
-): Promise<void> {
-  const targets = cacheTargets.filter(({ kind }) => kind !== 'inline')
-  if (targets.length === 0) return
-  await progress.during('exporting cache', () => exportCaches(graphs, targets, { tools, warn: note }, signal))
-}
-
-function platformName({ os, architecture, variant }: { os: string; architecture: string; variant?: string }): string {
-  return `${os}/${architecture}${variant ? `/${variant}` : ''}`
-}
-
-/** What has no effect here, but is no reason not to build. */
-function readNotes(flags: BuildFlags): string[] {
-  if (flags.load)
-    throw new UsageError(
-      '--load needs a Docker daemon, and there is none here. Use "-o type=docker | docker load" or --push instead',
-    )
-  const notes: string[] = []
-  if (flags.builder !== undefined) notes.push(`--builder ${flags.builder} is ignored: there is one builder`)
-  if (flags.cgroupParent !== undefined)
-    notes.push(`--cgroup-parent ${flags.cgroupParent} is ignored: steps have control groups of Slipway's own`)
-  return notes
 }
 
 /** Notes and warnings; `rawjson` has its own form of them, and quiet builds have none. */

@@ -128,8 +128,8 @@ class TerminalView implements ProgressView {
 
   #paint(isFinished: boolean): void {
     const { output, now, colors } = this.#options
-    const width = Math.max(1, output.columns ?? 80)
-    const height = isFinished ? null : Math.max(2, (output.rows ?? 24) - 1)
+    const width = Math.max(1, output.columns || 80)
+    const height = isFinished ? null : Math.max(2, (output.rows || 24) - 1)
     const rows = [...this.#rows.values()]
     const beside = rows.filter((row) => !this.#planned.has(row.vertex)).length
     const screen = { rows, total: this.#planned.size + beside, startedAtMs: this.#startedAtMs, isFinished }

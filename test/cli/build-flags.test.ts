@@ -16,7 +16,12 @@ test('without flags lists are empty, switches are off, and the cache is used', (
 
 test('flags may be repeated, short, before and behind the context', () => {
   expect(parse('-t', 'a', '.', '--tag=b', '-c5', '-m', '1g', '-qD', '--no-cache')).toMatchObject({
-    ...{ tag: ['a', 'b'], cpuShares: '5', memory: '1g', quiet: true, debug: true, cache: false },
+    tag: ['a', 'b'],
+    cpuShares: '5',
+    memory: '1g',
+    quiet: true,
+    debug: true,
+    cache: false,
   })
   expect(parse('--no-cache-filter', 'a,b', '--no-cache-filter=c', '.')).toMatchObject({
     cacheFilter: ['a,b', 'c'],
@@ -26,10 +31,17 @@ test('flags may be repeated, short, before and behind the context', () => {
 
 test('switches may have a value, as other builders let them', () => {
   expect(parse('--pull=true', '--push=false', '--no-cache=1', '-q=true', '.')).toMatchObject({
-    ...{ pull: true, push: false, cache: false, quiet: true },
+    pull: true,
+    push: false,
+    cache: false,
+    quiet: true,
   })
   expect(plainArguments(['-t=x:y', '--tag=a=b', '--', '--pull=true'])).toEqual([
-    ...['-t', 'x:y', '--tag=a=b', '--', '--pull=true'],
+    '-t',
+    'x:y',
+    '--tag=a=b',
+    '--',
+    '--pull=true',
   ])
   expect(() => parse('--pull=maybe', '.')).toThrow('unknown option')
 })

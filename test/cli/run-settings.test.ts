@@ -12,14 +12,25 @@ test('without a flag nothing is asked for', () => {
 
 test('bounds of steps are read with their units', () => {
   const flags = {
-    ...{ shmSize: '128m', memory: '1g', memorySwap: '2g', cpuShares: '512', cpuPeriod: '100000', cpuQuota: '50000' },
-    ...{ cpusetCpus: '0-2,4', cpusetMems: '0' },
+    shmSize: '128m',
+    memory: '1g',
+    memorySwap: '2g',
+    cpuShares: '512',
+    cpuPeriod: '100000',
+    cpuQuota: '50000',
+    cpusetCpus: '0-2,4',
+    cpusetMems: '0',
   }
   expect(readRunSettings({ ...NOTHING, ...flags })).toMatchObject({
     shmSizeBytes: 128 * 1024 ** 2,
     resources: {
-      ...{ memoryBytes: 1024 ** 3, memorySwapBytes: 2 * 1024 ** 3 },
-      ...{ cpuShares: 512, cpuPeriodUs: 100_000, cpuQuotaUs: 50_000, cpusetCpus: '0-2,4', cpusetMems: '0' },
+      memoryBytes: 1024 ** 3,
+      memorySwapBytes: 2 * 1024 ** 3,
+      cpuShares: 512,
+      cpuPeriodUs: 100_000,
+      cpuQuotaUs: 50_000,
+      cpusetCpus: '0-2,4',
+      cpusetMems: '0',
     },
   })
   expect(readRunSettings({ ...NOTHING, memorySwap: '-1' }).resources.memorySwapBytes).toBe(-1)
@@ -60,7 +71,11 @@ test('the host’s network for the whole build allows it; a RUN alone needs --al
     'network.host',
   ])
   expect([undefined, '', 'bridge', 'none', 'host'].map(readNetwork)).toEqual([
-    ...['default', 'default', 'default', 'none', 'host'],
+    'default',
+    'default',
+    'default',
+    'none',
+    'host',
   ])
   expect(() => readNetwork('container:x')).toThrow('--network "container:x" is not supported')
 })

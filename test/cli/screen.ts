@@ -1,5 +1,7 @@
 import { Writable } from 'node:stream'
 
+const SEQUENCE = new RegExp('^\u001b\\[(\\??)([\\d;]*)([A-Za-z])')
+
 /**
  * A terminal in small: what a person sees of what was written to it. It knows the few sequences that progress uses and
  * fails on any other, so that nothing unknown gets through unseen.
@@ -49,7 +51,7 @@ export class Screen extends Writable {
   override _write(chunk: string | Buffer, _encoding: string, done: () => void): void {
     const text = String(chunk)
     for (let at = 0; at < text.length; ) {
-      const sequence = /^\u001b\[(\??)([\d;]*)([A-Za-z])/.exec(text.slice(at, at + 32))
+      const sequence = SEQUENCE.exec(text.slice(at, at + 32))
       if (sequence) {
         this.#obey(`${sequence[1]}${sequence[3]}`, sequence[2] ?? '')
         at += sequence[0].length
