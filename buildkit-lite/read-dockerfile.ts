@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { SlipwayError } from '#domain/errors'
 import type { BuildRequest } from './contract.ts'
 import { type ParsedDockerfile, parseDockerfile } from './dockerfile/parse.ts'
@@ -8,26 +9,29 @@ export const MAX_DOCKERFILE_BYTES = 4 * 1024 * 1024
 
 /** The Dockerfile of a build, from its context or as it was handed in. */
 export async function readDockerfile(
-  { dockerfile, context, lint }: Pick<BuildRequest, 'dockerfile' | 'context'> & { lint?: Linter },
+  request: Pick<BuildRequest, 'dockerfile' | 'context'> & Partial<Pick<BuildRequest, 'buildArgs'>> & { lint?: Linter },
   signal: AbortSignal,
 ): Promise<ParsedDockerfile> {
-  if ('text' in dockerfile) return parse(dockerfile.text, dockerfile.name, lint)
+  const { dockerfile, context, buildArgs = {}, lint } = request
+  // It goes before the frontend that the file itself asks for.
+  const syntax = buildArgs['BUILDKIT_SYNTAX'] || null
+  const parse = (text: string, name: string): ParsedDockerfile => {
+    const parsed = parseDockerfile(text, name, lint, syntax)
+    lint?.readFile(parsed)
+    return parsed
+  }
+  if ('text' in dockerfile) return parse(dockerfile.text, dockerfile.name)
   for (const name of dockerfileNames(dockerfile.path)) {
     const bytes = await context.readFile(name, MAX_DOCKERFILE_BYTES, signal)
-    if (bytes) return parse(bytes.toString('utf8'), name, lint)
+    if (bytes) return parse(bytes.toString('utf8'), name)
   }
   throw missingDockerfile(dockerfile.path)
 }
 
-function parse(text: string, name: string, lint: Linter | undefined): ParsedDockerfile {
-  const dockerfile = parseDockerfile(text, name, lint)
-  lint?.readFile(dockerfile)
-  return dockerfile
-}
-
 /** Where a Dockerfile may lie: the default name may also be written in small letters. */
 export function dockerfileNames(path: string): string[] {
-  return path === DEFAULT_NAME ? [path, path.toLowerCase()] : [path]
+  const { dir, base } = posix.parse(path)
+  return base === DEFAULT_NAME ? [path, posix.join(dir, base.toLowerCase())] : [path]
 }
 
 /** In the words that other builders have for it. */

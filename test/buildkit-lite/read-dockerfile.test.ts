@@ -1,4 +1,4 @@
-import { mkdtempDisposable, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtempDisposable, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -41,4 +41,33 @@ test.for(['directory', 'git'] as const)('a Dockerfile that is missing in a %s co
       kind: 'dockerfile-invalid',
       message: `failed to read dockerfile: open ${name}: no such file or directory`,
     })
+})
+
+test('a link is followed inside of the context, and never out of it', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'slip-dockerfile-'))
+  const root = join(dir.path, 'context')
+  await mkdir(join(root, 'docker'), { recursive: true })
+  await writeFile(join(dir.path, 'outside'), FROM)
+  await writeFile(join(root, 'docker', 'dockerfile'), FROM)
+  await symlink('docker/dockerfile', join(root, 'Dockerfile'))
+  await symlink('../outside', join(root, 'Out'))
+  await symlink('/outside', join(root, 'Rooted'))
+  await using context = await openDirectoryContext(root)
+  const read = (path: string) => readDockerfile({ dockerfile: { path }, context }, never)
+  expect((await read('Dockerfile')).stages).toHaveLength(1)
+  expect((await read('docker/Dockerfile')).source.name).toBe('docker/dockerfile')
+  for (const path of ['Out', 'Rooted', '../outside', 'docker'])
+    await expect(read(path)).rejects.toThrow(`failed to read dockerfile: open ${path}: no such file or directory`)
+})
+
+test('what reads the file may be asked for from outside', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'slip-dockerfile-'))
+  await using context = await openDirectoryContext(dir.path)
+  const dockerfile = { name: 'Dockerfile', text: `# syntax=example/other\n${FROM}` }
+  const read = (BUILDKIT_SYNTAX: string) =>
+    readDockerfile({ dockerfile, context, buildArgs: { BUILDKIT_SYNTAX } }, never)
+  expect((await read('dockerfile.v0')).stages).toHaveLength(1)
+  expect((await read('docker/dockerfile:1 with words')).stages).toHaveLength(1)
+  await expect(read('example/third')).rejects.toThrow('syntax example/third is not supported')
+  await expect(read('')).rejects.toThrow('syntax example/other is not supported')
 })
