@@ -326,6 +326,8 @@ test('health, readiness, metrics and OpenAPI answer', async () => {
     openapi: '3.1.0',
     paths: { '/api/v1/builds/{id}': expect.any(Object) },
   })
+  const described = JSON.stringify((await api.call('GET', '/openapi.json')).body)
+  expect(described).toContain('"warnings":{')
 })
 
 test('the dashboard is served under a strict policy', async () => {
