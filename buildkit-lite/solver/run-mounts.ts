@@ -107,7 +107,7 @@ async function mountSecret(
   stack: AsyncDisposableStack,
   mount: Extract<RunMount, { kind: 'secret' }>,
 ): Promise<Prepared | null> {
-  const value = request.secrets[mount.id]
+  const value = secretOf(request, mount.id)
   if (!value && mount.required) throw new SlipwayError('step-failed', `secret ${mount.id}: not found`)
   if (!value || mount.target === null) return null
   const scratch = stack.use(await openSecretScratch(sys))
@@ -120,8 +120,12 @@ async function mountSecret(
 
 function secretVariable({ request }: StepScope, mount: RunMount): string[] {
   if (mount.kind !== 'secret' || mount.env === null) return []
-  const value = request.secrets[mount.id]
+  const value = secretOf(request, mount.id)
   return value ? [`${mount.env}=${value.toString('utf8')}`] : []
+}
+
+function secretOf({ secrets }: StepScope['request'], id: string): Buffer | null {
+  return Object.hasOwn(secrets, id) ? (secrets[id] ?? null) : null
 }
 
 /** The scripts that start with `#!`. */

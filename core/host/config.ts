@@ -6,6 +6,18 @@ const port = z.coerce.number().int().min(1).max(65_535)
 const count = z.coerce.number().int().min(1).max(1024)
 const megabytes = z.coerce.number().int().min(16)
 
+const ALLOWED = ['network.host', 'security.insecure'] as const
+type Allowed = (typeof ALLOWED)[number]
+
+function readAllowed(text: string, context: z.RefinementCtx): Allowed[] {
+  const words = text.split(',').map((word) => word.trim())
+  const allowed = ALLOWED.filter((name) => words.includes(name))
+  const unknown = words.find((word) => word !== '' && !ALLOWED.some((name) => name === word))
+  if (unknown !== undefined)
+    context.addIssue({ code: 'custom', message: `${unknown} is unknown, expected ${ALLOWED.join(' or ')}` })
+  return allowed
+}
+
 /** Every variable Slipway reads, with its meaning; `--help` prints this table. */
 export const VARIABLES = {
   SLIPWAY_DATA: {
@@ -39,16 +51,7 @@ export const VARIABLES = {
   SLIPWAY_STEP_MEMORY_MB: { schema: megabytes.default(4096), help: 'memory limit of one build step, in MiB' },
   SLIPWAY_STEP_PIDS: { schema: count.max(1_000_000).default(4096), help: 'process limit of one build step' },
   SLIPWAY_ALLOW: {
-    schema: z
-      .string()
-      .transform((text) =>
-        text
-          .split(',')
-          .map((word) => word.trim())
-          .filter(Boolean),
-      )
-      .pipe(z.array(z.enum(['network.host', 'security.insecure'])))
-      .default([]),
+    schema: z.string().default('').transform(readAllowed),
     help: 'what Dockerfiles of pushes may do beyond their sandbox: network.host, security.insecure (default: nothing)',
   },
   SLIPWAY_BUILD_TIMEOUT_S: {
@@ -84,7 +87,8 @@ export interface Config {
   readonly concurrency: number
   readonly stepMemoryBytes: number
   readonly stepPids: number
-  readonly entitlements: readonly ('network.host' | 'security.insecure')[]
+  /** What Dockerfiles of pushes may do beyond their sandbox. */
+  readonly entitlements: readonly Allowed[]
   readonly buildTimeoutMs: number
   readonly logLevel: string
 }

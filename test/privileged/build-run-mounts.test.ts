@@ -86,6 +86,9 @@ RUN --mount=from=busybox,source=/etc,target=/m ls /m
     expect(await ran({ 'd/k': '1', other: '1' })).toBe(1)
     expect(await ran({ 'd/k': '1', other: '2' })).toBe(0)
     expect(await ran({ 'd/k': '2', other: '2' })).toBe(1)
+    const dockerfile = (source: string) => `FROM busybox\nRUN --mount=source=${source},target=/m ls /m/k\n`
+    expect((await bench.buildFiles({ Dockerfile: dockerfile('one'), 'one/k': '' })).ran).toHaveLength(1)
+    expect((await bench.buildFiles({ Dockerfile: dockerfile('two'), 'two/k': '' })).ran).toHaveLength(0)
   })
 })
 
@@ -132,6 +135,9 @@ RUN ls -d /run /w/rel /etc/key 2>&1; env`,
       line: 2,
       message: 'secret zz: not found',
     })
+    await expect(outputOf('RUN --mount=type=secret,id=toString,required true')).rejects.toThrow(
+      'secret toString: not found',
+    )
   })
 
   test('its value and presence are no part of the key; its id, file and variable are', async () => {

@@ -37,6 +37,10 @@ test.for<[string, Partial<RunOperation>]>([
   ['the user', { user: 'app' }],
   ['the network', { network: 'none' }],
   ['a mount’s target', { mounts: [{ kind: 'tmpfs', target: '/c', sizeBytes: null }] }],
+  ['the size of a mount in memory', { mounts: [{ kind: 'tmpfs', target: '/c', sizeBytes: 1 }] }],
+  ['every privilege', { security: 'insecure' }],
+  ['the host’s name', { hostname: 'other' }],
+  ['a device', { devices: [{ name: 'acme.com/gpu=0', required: true }] }],
   ['a script', { scripts: [{ name: 'EOF', content: '#!/bin/sh' }] }],
 ])('%s makes another key', ([, change]) => {
   expect(keyOf(change)).not.toBe(keyOf({}))

@@ -58,10 +58,20 @@ test.for([
   ['REDIS_URL', 'localhost:6379'],
   ['SLIPWAY_CONCURRENCY', '0'],
   ['SLIPWAY_LOG_LEVEL', 'loud'],
+  ['SLIPWAY_ALLOW', 'network.hosts'],
+  ['SLIPWAY_ALLOW', 'device'],
 ] as const)('%s=%s is refused by name', ([name, value]) => {
   expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`The environment is wrong: ${name}: `))
 })
 
 test('every variable says what it is for', () => {
   for (const [name, { help }] of Object.entries(VARIABLES)) expect(help, name).toMatch(/\w{3,}/)
+})
+
+test('what pushed Dockerfiles may do beyond their sandbox is nothing, or what is named', () => {
+  expect(readConfig({}).entitlements).toEqual([])
+  expect(readConfig({ SLIPWAY_ALLOW: 'network.host, security.insecure,' }).entitlements).toEqual([
+    'network.host',
+    'security.insecure',
+  ])
 })
