@@ -1,11 +1,13 @@
 import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import type { BuildRequest } from '#buildkit-lite'
 import type { Config } from '#host/config'
 import { type Call, runCall } from './build-call.ts'
 import type { BuildFlags } from './build-flags.ts'
-import type { Progress } from './progress.ts'
+import type { Work } from './carry-out-build.ts'
+import { isRemote } from './open-context.ts'
 import { openRegistry } from './registry-access.ts'
 import { watchRegistry } from './watch-inputs.ts'
 
@@ -13,14 +15,13 @@ import { watchRegistry } from './watch-inputs.ts'
 export async function answerCall(
   call: Call,
   request: BuildRequest,
-  { config, flags, progress }: { config: Config; flags: Pick<BuildFlags, 'file'>; progress: Progress },
+  { config, place, flags, progress }: Pick<Work, 'place' | 'flags' | 'progress'> & { config: Config },
   signal: AbortSignal,
 ): Promise<number> {
   const registry = watchRegistry(await openRegistry(config, homedir()), progress)
   const [stdout, stderr] = [new PassThrough(), new PassThrough()]
   const said = Promise.all([text(stdout), text(stderr)])
-  const shownFile = flags.file === undefined || flags.file === '-' ? null : flags.file
-  const code = await runCall(call, request, { registry, stdout, stderr, shownFile }, signal)
+  const code = await runCall(call, request, { registry, stdout, stderr, shownFile: shownFile(place, flags) }, signal)
   stdout.end()
   stderr.end()
   const [answer, complaint] = await said
@@ -28,4 +29,10 @@ export async function answerCall(
   process.stdout.write(answer)
   process.stderr.write(complaint)
   return code
+}
+
+/** The Dockerfile as the person who asked can open it; one from afar keeps its name in the context. */
+function shownFile(place: string, { file }: Pick<BuildFlags, 'file'>): string | null {
+  if (file !== undefined && file !== '-') return file
+  return file === '-' || isRemote(place) ? null : join(place, 'Dockerfile')
 }

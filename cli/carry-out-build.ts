@@ -64,7 +64,7 @@ export async function answer(context: CommandContext, { place, flags, read, prog
   await using stack = new AsyncDisposableStack()
   const opened = await readRequest({ place, flags, asked, dataDir: config.dataDir, progress }, stack, context.signal)
   const request = { ...opened, image, platform: platforms[0] }
-  return await answerCall(call, request, { config, flags, progress }, context.signal)
+  return await answerCall(call, request, { config, place, flags, progress }, context.signal)
 }
 
 async function openCaches(
