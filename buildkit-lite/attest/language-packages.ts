@@ -13,7 +13,7 @@ export function readLanguagePackage(root: string, path: string): FoundPackage | 
 const NODE_PACKAGE = /\/node_modules\/(?:@[^/]+\/)?[^/@][^/]*\/package\.json$/
 const PYTHON_PACKAGE = /\.(?:dist-info\/METADATA|egg-info\/PKG-INFO)$/
 
-const PackageJson = z.object({ name: z.string().min(1), version: z.string().min(1), license: z.unknown() })
+const PackageJson = z.object({ name: z.string().min(1), version: z.string().min(1), license: z.unknown().optional() })
 
 function readNodePackage(root: string, path: string): FoundPackage | null {
   const parsed = PackageJson.safeParse(parseJson(readInner(root, path) ?? ''))

@@ -12,7 +12,7 @@ export interface FoundPackage {
   path: string
 }
 
-/** What the databases of operating systems need to be named in full. */
+/** What the packages of an operating system are named by; empty where the image does not say it. */
 export interface Distribution {
   id: string
   version: string

@@ -13,7 +13,7 @@ export function readDistribution(root: string): Distribution {
       .trim()
       .replace(/^(['"])(.*)\1$/, '$2')
   }
-  return { id: valueOf('ID') || 'linux', version: valueOf('VERSION_ID') }
+  return { id: valueOf('ID'), version: valueOf('VERSION_ID') }
 }
 
 /** Packages of dpkg: its status file, and the files beside it that images without a package manager have. */

@@ -12,7 +12,7 @@ export function settle(
     ...(settings.provenance || settings.sbom ? ['attestations'] : []),
   ]
   const turnsOci = !settings.ociMediaTypes && needsOci.length > 0
-  if (turnsOci) notes.push(`oci-mediatypes=false is ignored: ${needsOci.join(' and ')} need OCI media types`)
+  if (turnsOci) notes.push(`oci-mediatypes=false is ignored: Docker’s media types have no ${needsOci.join(' and ')}`)
   const rewriteTimestamp = settings.rewriteTimestamp && sourceDateEpoch !== null
   if (settings.rewriteTimestamp && !rewriteTimestamp)
     notes.push('rewrite-timestamp has no effect: give the time with --build-arg SOURCE_DATE_EPOCH=SECONDS')

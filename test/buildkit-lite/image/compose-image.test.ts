@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { composeImage } from '../../../buildkit-lite/image/compose-image.ts'
+import { DOCKER_TYPES } from '../../../buildkit-lite/image/media-types.ts'
 import { digestOf } from '../../../buildkit-lite/registry/fetch-manifest.ts'
 
 const digest = digestOf(Buffer.from('x'))
@@ -33,4 +34,21 @@ test('layers of a Docker base are listed with their OCI type', () => {
   })
   expect(JSON.parse(image.config.toString()).rootfs.diff_ids).toEqual([diffId])
   expect(image.sizeBytes).toBe(image.manifest.length + image.config.length + 10)
+})
+
+test('Docker’s media types are used throughout where they are asked for', () => {
+  const layer = (mediaType: string) => ({ descriptor: { mediaType, digest, size: 1 }, diffId })
+  const { manifest, manifestMediaType } = composeImage({
+    plannedConfig: { os: 'linux', architecture: 'amd64', rootfs },
+    history: [],
+    layers: ['+gzip', '+zstd', ''].map((end) => layer(`application/vnd.oci.image.layer.v1.tar${end}`)),
+    created: null,
+    types: DOCKER_TYPES,
+  })
+  expect(manifestMediaType).toBe('application/vnd.docker.distribution.manifest.v2+json')
+  expect(JSON.parse(manifest.toString())).toMatchObject({
+    mediaType: manifestMediaType,
+    config: { mediaType: 'application/vnd.docker.container.image.v1+json' },
+    layers: ['.gzip', '.zstd', ''].map((end) => ({ mediaType: `application/vnd.docker.image.rootfs.diff.tar${end}` })),
+  })
 })

@@ -49,3 +49,11 @@ test('an image in which nothing was made has no time of its own', () => {
 test('a step without its layer is a fault of ours', () => {
   expect(() => fillHistory([step(1)], new Map())).toThrow(/no layer of step 1 \(RUN 1\)/)
 })
+
+test('a source date is the time of the image and of every new entry', () => {
+  const planned = [base('2030-01-01T00:00:00Z'), meta('ENV a=b'), step(0)]
+  const filled = fillHistory(planned, new Map([[0, at(1_700_000_000)]]), 1_600_000_000)
+  const date = time(1_600_000_000)
+  expect(filled.entries.map(({ created }) => created)).toEqual(['2030-01-01T00:00:00Z', date, date])
+  expect(filled.created).toBe(date)
+})
