@@ -131,3 +131,56 @@ test('triggers are judged where they fire', async () => {
     '3 WorkdirRelativePath: Relative workdir "sub" can have unexpected results if the base image changes',
   ])
 })
+
+test('each word that is expanded is reported once, and those that are not are not', async () => {
+  const instructions = [
+    'ADD --chown=$a --chmod=7$b5 $c /$d',
+    'COPY --chown=$a f$b /$c',
+    'COPY ["$a", "/$b"]',
+    'ENV $a=$b c=$d',
+    'EXPOSE 80$a',
+    'LABEL $a=$b',
+    'STOPSIGNAL SIGTERM$a',
+    'USER u$a',
+    'VOLUME /$a',
+    'WORKDIR /$a',
+    'ARG x=$a y=$b',
+    'RUN --mount=type=cache,id=$a,target=/$b true $c',
+    'COPY --exclude=$a f /',
+    'RUN $a',
+    'CMD ["$a"]',
+    'ENTRYPOINT ["$a"]',
+    'HEALTHCHECK CMD $a',
+    'SHELL ["$a"]',
+    'ONBUILD RUN echo $a',
+    'MAINTAINER $a',
+  ]
+  const said = await Promise.all(
+    instructions.map(async (instruction) => {
+      const { said } = await lint(`FROM base\n${instruction}`)
+      return said.flatMap((line) => /undefined variable '\$(\w+)'/.exec(line)?.[1] ?? []).sort()
+    }),
+  )
+  expect(Object.fromEntries(instructions.map((text, index) => [text, said[index]?.join(' ')]))).toEqual({
+    'ADD --chown=$a --chmod=7$b5 $c /$d': 'a b5 c d',
+    'COPY --chown=$a f$b /$c': 'a b c',
+    'COPY ["$a", "/$b"]': 'a b',
+    'ENV $a=$b c=$d': 'a b d',
+    'EXPOSE 80$a': 'a',
+    'LABEL $a=$b': 'a b',
+    'STOPSIGNAL SIGTERM$a': 'a',
+    'USER u$a': 'a',
+    'VOLUME /$a': 'a',
+    'WORKDIR /$a': 'a',
+    'ARG x=$a y=$b': 'a b',
+    'RUN --mount=type=cache,id=$a,target=/$b true $c': 'a b',
+    'COPY --exclude=$a f /': '',
+    'RUN $a': '',
+    'CMD ["$a"]': '',
+    'ENTRYPOINT ["$a"]': '',
+    'HEALTHCHECK CMD $a': '',
+    'SHELL ["$a"]': '',
+    'ONBUILD RUN echo $a': '',
+    'MAINTAINER $a': '',
+  })
+})
