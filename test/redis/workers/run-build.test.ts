@@ -54,6 +54,19 @@ const plan = {
   warnings: [],
 } as never
 
+test('a Dockerfile may do what the operator allows, and no more', async () => {
+  const seen: unknown[] = []
+  for (const entitlements of [[], ['network.host' as const]]) {
+    const build: FakeBuild = async ({ run }) => {
+      seen.push(run.entitlements)
+      return imageOf('image')
+    }
+    const deps = { ...depsOf(store, repository.dir, build, registry.open), entitlements }
+    await runBuild(deps, await claimOf(), forever)
+  }
+  expect(seen).toEqual([[], ['network.host']])
+})
+
 test('a build fetches, builds, pushes by digest before its tags, and ends', async () => {
   const image = imageOf('image one')
   const build = await runWith(
