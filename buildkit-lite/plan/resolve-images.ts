@@ -56,7 +56,7 @@ async function resolveImage(
     const { source } = input.dockerfile
     const place = { file: source.name, line: at.first, excerpt: renderExcerpt(source, at) }
     // An image that nobody has may be a stage that is misspelt.
-    const meant = kind === 'pull-not-found' || kind === 'pull-denied' ? graph.suggestStage(name) : ''
+    const meant = graph.suggestStage(name)
     throw new SourceError(kind, `${error.message}${meant}`, place, { cause: error })
   }
 }

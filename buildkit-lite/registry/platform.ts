@@ -28,13 +28,26 @@ function normalisePlatform(platform: Named): Platform {
   return isDefault ? { os, architecture } : { os, architecture, variant }
 }
 
-/** The entry of an image index that runs on the platform; null where none does. */
+/** The entry of an image index that runs on the platform, the nearest first; null where none does. */
 export function selectManifest(manifests: readonly Descriptor[], platform: Named): Descriptor | null {
-  const wanted = formatPlatform(platform)
-  const exact = manifests.find((one) => one.platform && formatPlatform(one.platform) === wanted)
-  if (exact) return exact
+  for (const wanted of runsOn(normalisePlatform(platform))) {
+    const found = manifests.find((one) => one.platform && formatPlatform(one.platform) === wanted)
+    if (found) return found
+  }
   const [only] = manifests
   return manifests.length === 1 && only && !only.platform ? only : null
+}
+
+/** The least variant of architectures whose newer ones run all that the older ones do. */
+const LEAST_VARIANTS: Readonly<Record<string, number>> = { amd64: 1, arm: 5 }
+
+function runsOn(platform: Platform): string[] {
+  const { os, architecture } = platform
+  const least = LEAST_VARIANTS[architecture]
+  const own = Number(/^v(\d)$/.exec(platform.variant ?? DEFAULT_VARIANTS[architecture] ?? '')?.[1])
+  if (least === undefined || Number.isNaN(own)) return [formatPlatform(platform)]
+  const count = Math.max(1, own - least + 1)
+  return Array.from({ length: count }, (_, index) => formatPlatform({ os, architecture, variant: `v${own - index}` }))
 }
 
 export function formatPlatform(platform: Named): string {

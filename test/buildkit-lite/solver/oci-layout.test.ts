@@ -66,8 +66,27 @@ test.for(['directory', 'tar', 'tar with ./ names'])('the image of a platform is 
   expect(await layerOf(path, 'amd64')).toBe('for amd')
   await expect(layerOf(path, 's390x')).rejects.toMatchObject({
     kind: 'pull-not-found',
-    message: expect.stringContaining('has no image for linux/s390x'),
+    message: expect.stringContaining('has no image for linux/s390x, only linux/arm64, linux/amd64'),
   })
+})
+
+test('the nearest variant is taken, and a single image whatever it is for', async () => {
+  await using layout = await createLayout()
+  const [v6, v5] = [
+    await layout.image('v6', 'arm', platform('arm', 'v6')),
+    await layout.image('v5', 'arm', platform('arm', 'v5')),
+  ]
+  await layout.index([v5, v6, await layout.image('plain', 'amd64', platform('amd64'))])
+  const find = async (architecture: string, variant: string) => {
+    const wanted = { os: 'linux', architecture, variant }
+    return (await resolveLayoutImage({ path: layout.dir, reference: null }, wanted)).manifestDigest
+  }
+  expect(await find('arm', 'v7')).toBe(v6.digest)
+  expect(await find('arm', 'v5')).toBe(v5.digest)
+  expect(await layerOf(layout.dir, 'amd64')).toBe('plain')
+  await expect(find('s390x', '')).rejects.toThrow('only linux/arm/v5, linux/arm/v6, linux/amd64')
+  await layout.index([v5])
+  expect(await find('s390x', '')).toBe(v5.digest)
 })
 
 test('an image is found by its name and by its digest', async () => {
