@@ -20,8 +20,8 @@ export async function materialsOf({ plan, request, remote }: BuiltGraph, signal:
     for (const source of operation.sources)
       if (source.kind === 'http' || source.kind === 'git') add(await remote.origin(source, signal))
   }
-  const { origin } = request.context
-  if (origin) add(origin)
+  const named = Object.values(request.namedContexts).flatMap((one) => (one.kind === 'context' ? [one.context] : []))
+  for (const { origin } of [request.context, ...named]) if (origin) add(origin)
   return [...materials.values()]
 }
 

@@ -48,7 +48,8 @@ function factsOf(graph: BuiltGraph, { mode }: ProvenanceSettings, materials: rea
   const isMax = mode === 'max'
   const args = argsOf(request)
   const kept = isMax ? args : Object.fromEntries(Object.entries(args).filter(([name]) => !isPrivate(name)))
-  const isTracked = request.context.origin !== undefined && Object.keys(request.namedContexts).length === 0
+  const locals = localsOf(request)
+  const isTracked = locals.length === 0
   const hasNetwork = plan.steps.some(({ operation }) => operation.kind === 'run' && operation.network !== 'none')
   return {
     configSource: { ...(request.context.origin ?? { uri: '' }), path: source.name },
@@ -57,7 +58,7 @@ function factsOf(graph: BuiltGraph, { mode }: ProvenanceSettings, materials: rea
       frontend: 'dockerfile.v0',
       ...(Object.keys(kept).length > 0 ? { args: kept } : {}),
       ...(isMax ? mountedIn(graph) : {}),
-      ...(isTracked ? {} : { locals: localsOf(request) }),
+      ...(isTracked ? {} : { locals }),
     },
     isFiltered: Object.keys(kept).length < Object.keys(args).length,
     isHermetic: isTracked && !hasNetwork,
@@ -89,8 +90,11 @@ function isPrivate(name: string): boolean {
   return name.startsWith('build-arg:') || name.startsWith('label:')
 }
 
+/** What nobody else can look up. */
 function localsOf({ context, namedContexts, dockerfile }: BuildRequest): { name: string }[] {
-  const named = Object.entries(namedContexts).flatMap(([name, { kind }]) => (kind === 'context' ? [{ name }] : []))
+  const named = Object.entries(namedContexts).flatMap(([name, one]) =>
+    one.kind === 'context' && !one.context.origin ? [{ name }] : [],
+  )
   const main = context.origin ? [] : [{ name: 'context' }]
   return [...main, ...('path' in dockerfile && context.origin ? [] : [{ name: 'dockerfile' }]), ...named]
 }

@@ -130,9 +130,11 @@ test('the first version tells the same under its own names', async () => {
 
 test('a build from a repository is complete, and hermetic without a network', async () => {
   const origin = gitOrigin({ url: 'https://me:pass@h.test/a.git', ref: 'main', commit: 'b'.repeat(40) })
-  const graph = graphOf({ context: { origin } }, 'none')
+  const more = { uri: 'https://h.test/b.git', digest: { sha1: 'c'.repeat(40) } }
+  const namedContexts = { b: { kind: 'context', context: { origin: more } } }
+  const graph = graphOf({ context: { origin }, namedContexts }, 'none')
   expect(await predicateOf({ mode: 'min' }, graph)).toMatchObject({
-    materials: [{}, {}, { uri: 'https://h.test/a.git#main', digest: { sha1: 'b'.repeat(40) } }],
+    materials: [{}, {}, { uri: 'https://h.test/a.git#main', digest: { sha1: 'b'.repeat(40) } }, more],
     invocation: {
       configSource: { uri: 'https://h.test/a.git#main', digest: { sha1: 'b'.repeat(40) }, entryPoint: 'Dockerfile' },
     },
