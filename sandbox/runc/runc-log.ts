@@ -31,7 +31,7 @@ function parseLine(line: string): string[] {
 
 /** What callers ask for and the kernel refuses: a directory, limits, control groups' numbers. */
 const OF_ITS_SETTINGS =
-  /cwd|rlimit|cpuset|cpu\.(cfs|shares|max|weight)|memory\.(limit|memsw|max|swap)|too many open files$/
+  /cwd|rlimit|sethostname|memory limit|cpuset|cpu\.(cfs|shares|max|weight)|memory\.(limit|memsw|max|swap)|too many open files$/
 
 /** What a failed start means: the user's program is missing or unusable, or something of ours went wrong. */
 export function startError(program: string, runcMessage: string | null): SlipwayError {

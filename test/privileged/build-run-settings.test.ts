@@ -149,8 +149,14 @@ describe('settings of every RUN', () => {
   test.for<[string, Partial<BuildRequest['run']['resources']>]>([
     ['a processor that is not there', { cpusetCpus: '4000' }],
     ['a quota below what the kernel knows', { cpuPeriodUs: 1 }],
+    ['too little memory to start in', { memoryBytes: 256 << 10 }],
   ])('%s is a mistake of who asked', async ([, resources]) => {
     await expect(outputOf('true', withResources(resources))).rejects.toMatchObject({ kind: 'step-failed', line: 2 })
+  })
+
+  test('a host name that is too long is a mistake of who asked', async () => {
+    const buildArgs = { BUILDKIT_SANDBOX_HOSTNAME: 'x'.repeat(65) }
+    await expect(outputOf('true', { buildArgs })).rejects.toMatchObject({ kind: 'step-failed', line: 2 })
   })
 
   test('memory bounds are no part of the key, sizes are', async () => {

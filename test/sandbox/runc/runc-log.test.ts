@@ -8,6 +8,9 @@ test.for([
   [wrap('exec: "/a/b": stat /a/b: no such file or directory'), 'step-failed', 127],
   [wrap('exec: "/etc": permission denied'), 'step-failed', 126],
   [wrap('exec: "/etc": is a directory'), 'step-failed', 126],
+  [wrap('error setting cgroup config: unable to set memory limit to 1 (current usage: 2)'), 'step-failed', undefined],
+  [wrap('error during container init: sethostname: invalid argument'), 'step-failed', undefined],
+  [wrap('error during container init: error setting rlimit type 6: invalid argument'), 'step-failed', undefined],
   [wrap('error during container init: error mounting "x" to rootfs: no such file or directory'), 'internal', undefined],
   [null, 'internal', undefined],
 ] as const)('%s', ([message, kind, exitCode]) => {
