@@ -1,4 +1,5 @@
 import type { IgnoreMatcher } from './ignore.ts'
+import type { IgnoreRule } from './ignore-file.ts'
 
 /** One entry of a build context, as the solver keys and copies it. Paths are relative, `/`-separated, latin1-exact. */
 export interface ContextEntry {
@@ -11,6 +12,8 @@ export interface ContextEntry {
   /** Target of a symlink. */
   linkTarget: string | null
   sizeBytes: number
+  /** Digest of the extended attributes that count; missing for none. */
+  attributes?: string
 }
 
 /** Files to build from: a directory, or a tree of a bare git repository that is checked out only when files are needed. */
@@ -28,8 +31,8 @@ export interface BuildContext extends AsyncDisposable {
   readFile(path: string, maxBytes: number, signal: AbortSignal): Promise<Buffer | null>
   /** A directory on disk that holds at least the entries that `.dockerignore` lets through. Checked out once. */
   materialise(signal: AbortSignal): Promise<string>
-  /** What a missing path says: whether `.dockerignore` hides it. */
-  isIgnored(path: string): Promise<boolean>
+  /** What a missing path says: the line of the ignore file that hides it; null where nothing is hidden there. */
+  hiddenBy(path: string): Promise<IgnoreRule | null>
   /** The patterns of the ignore file; null where there is none. */
   ignoreRules(signal: AbortSignal): Promise<IgnoreMatcher | null>
 }

@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto'
-import { constants, lstatSync, readlinkSync } from 'node:fs'
-import { open, realpath } from 'node:fs/promises'
+import { closeSync, createReadStream, fstatSync, lstatSync, readFileSync, readlinkSync } from 'node:fs'
+import { realpath } from 'node:fs/promises'
 import { posix } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { SlipwayError } from '#domain/errors'
+import { cleanPath, isMissing } from '../solver/beneath.ts'
+import { openFile, openSourceFiles, type SourceFiles } from '../solver/source-files.ts'
 import type { BuildContext, ContextEntry } from './contract.ts'
 import type { IgnoreMatcher } from './ignore.ts'
-import { dropIgnored, MAX_IGNORE_BYTES, readIgnoreFile } from './ignore-file.ts'
+import { dropIgnored, type IgnoreFile, type IgnoreRule, MAX_IGNORE_BYTES, readIgnoreFile } from './ignore-file.ts'
 import { toBytes } from './path-bytes.ts'
 import { type PathLookup, resolveInside } from './resolve-inside.ts'
-import { pathOnDisk, walkTree } from './walk-tree.ts'
+import { walkTree } from './walk-tree.ts'
 
 export interface DirectoryContextOptions {
   /** Path of the Dockerfile in the directory, whose own ignore file goes before `.dockerignore`. */
@@ -37,7 +40,7 @@ class DirectoryContext implements BuildContext {
   readonly timestamp: number | null
   readonly #rootDir: string
   readonly #options: DirectoryContextOptions
-  #ignore: Promise<IgnoreMatcher | null> | null = null
+  #ignore: Promise<IgnoreFile | null> | null = null
   #entries: Promise<readonly ContextEntry[]> | null = null
   #disposed = false
 
@@ -54,18 +57,21 @@ class DirectoryContext implements BuildContext {
 
   async readFile(path: string, maxBytes: number, signal: AbortSignal): Promise<Buffer | null> {
     signal.throwIfAborted()
-    const inside = resolveInside(lookUpOnDisk(this.#rootDir), toBytes(path))
+    using files = openSourceFiles(this.#rootDir)
+    const inside = resolveInside(lookUpOnDisk(files), toBytes(path))
     if (inside === null || inside === '') return null
-    return await readWhole(pathOnDisk(this.#rootDir, inside), path, maxBytes)
+    return readWhole(files, inside, { path, maxBytes })
   }
 
   async materialise(): Promise<string> {
     return this.#rootDir
   }
 
-  async isIgnored(path: string): Promise<boolean> {
-    const ignore = await this.#readIgnore(new AbortController().signal)
-    return ignore?.ignores(toBytes(posix.resolve('/', path).slice(1))) ?? false
+  async hiddenBy(path: string): Promise<IgnoreRule | null> {
+    const inside = toBytes(posix.resolve('/', path).slice(1))
+    using files = openSourceFiles(this.#rootDir)
+    if (inside === '' || !lookUpOnDisk(files)(inside)) return null
+    return (await this.#readIgnore(new AbortController().signal))?.ruleFor(inside) ?? null
   }
 
   async ignoreRules(signal: AbortSignal): Promise<IgnoreMatcher | null> {
@@ -78,7 +84,7 @@ class DirectoryContext implements BuildContext {
     await this.#options.dispose?.()
   }
 
-  #readIgnore(signal: AbortSignal): Promise<IgnoreMatcher | null> {
+  #readIgnore(signal: AbortSignal): Promise<IgnoreFile | null> {
     const read = (path: string) => this.readFile(path, MAX_IGNORE_BYTES, signal)
     this.#ignore ??= readIgnoreFile(read, this.#options.dockerfile ?? null)
     return this.#ignore
@@ -87,36 +93,53 @@ class DirectoryContext implements BuildContext {
   async #list(signal: AbortSignal): Promise<readonly ContextEntry[]> {
     const ignore = await this.#readIgnore(signal)
     const prune = (path: string) => ignore !== null && ignore.ignores(path) && ignore.prunes(path)
-    const kept = dropIgnored(await walkTree(this.#rootDir, prune, signal), ignore)
-    return await addContentIds(this.#rootDir, kept, signal)
+    using files = openSourceFiles(this.#rootDir)
+    const kept = dropIgnored(await walkTree(files, prune, signal), ignore)
+    return await addContentIds(files, kept, signal)
   }
 }
 
-function lookUpOnDisk(rootDir: string): PathLookup {
+function lookUpOnDisk(files: SourceFiles): PathLookup {
   return (path) => {
-    const onDisk = pathOnDisk(rootDir, path)
-    const stats = lstatSync(onDisk, { throwIfNoEntry: false })
-    if (!stats) return null
-    if (!stats.isSymbolicLink()) return { kind: stats.isDirectory() ? 'directory' : 'file', linkTarget: null }
-    return { kind: 'symlink', linkTarget: readlinkSync(onDisk, { encoding: 'buffer' }).toString('latin1') }
+    try {
+      const onDisk = files.at(cleanPath(path))
+      const stats = lstatSync(onDisk)
+      if (!stats.isSymbolicLink()) return { kind: stats.isDirectory() ? 'directory' : 'file', linkTarget: null }
+      return { kind: 'symlink', linkTarget: readlinkSync(onDisk, { encoding: 'buffer' }).toString('latin1') }
+    } catch (error) {
+      if (isGone(error)) return null
+      throw error
+    }
   }
 }
 
-async function readWhole(onDisk: Buffer, path: string, maxBytes: number): Promise<Buffer | null> {
-  await using file = await open(onDisk, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  const stats = await file.stat()
-  if (!stats.isFile()) return null
-  if (stats.size > maxBytes) {
-    throw new SlipwayError('too-large', `${path} has ${stats.size} bytes, expected at most ${maxBytes}`)
+/** What is not there, or no longer, or below something that is no directory. */
+function isGone(error: unknown): boolean {
+  return isMissing(error) || (error instanceof SlipwayError && error.kind === 'context-invalid')
+}
+
+function readWhole(
+  files: SourceFiles,
+  inside: string,
+  { path, maxBytes }: { path: string; maxBytes: number },
+): Buffer | null {
+  const found = lstatSync(files.at(cleanPath(inside)), { throwIfNoEntry: false })
+  if (!found?.isFile()) return null
+  const fd = openFile(files, cleanPath(inside))
+  try {
+    const { size } = fstatSync(fd)
+    if (size > maxBytes) throw new SlipwayError('too-large', `${path} has ${size} bytes, expected at most ${maxBytes}`)
+    return readFileSync(fd)
+  } finally {
+    closeSync(fd)
   }
-  return await file.readFile()
 }
 
 /** Files that are read at once. */
 const PARALLEL_READS = 16
 
 async function addContentIds(
-  rootDir: string,
+  files: SourceFiles,
   entries: readonly ContextEntry[],
   signal: AbortSignal,
 ): Promise<readonly ContextEntry[]> {
@@ -126,17 +149,16 @@ async function addContentIds(
     for (let at = next++; at < result.length; at = next++) {
       const entry = result[at]
       if (entry?.kind !== 'file') continue
-      result[at] = { ...entry, contentId: await hashFile(pathOnDisk(rootDir, entry.path), signal) }
+      result[at] = { ...entry, contentId: await hashFile(openFile(files, cleanPath(entry.path)), signal) }
     }
   }
   await Promise.all(Array.from({ length: PARALLEL_READS }, work))
   return result
 }
 
-async function hashFile(onDisk: Buffer, signal: AbortSignal): Promise<string> {
-  signal.throwIfAborted()
+/** Hashes an open file, and closes it. */
+async function hashFile(fd: number, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256')
-  await using file = await open(onDisk, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-  for await (const chunk of file.createReadStream({ autoClose: false, signal })) hash.update(chunk)
+  await pipeline(createReadStream('', { fd }), hash, { signal })
   return `sha256:${hash.digest('hex')}`
 }

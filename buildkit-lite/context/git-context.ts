@@ -5,7 +5,7 @@ import { ExecError } from '#host/exec'
 import type { BuildContext, ContextEntry } from './contract.ts'
 import { listTree, nameTree, readBlobs, readCommitTime, runGit, runGitIn } from './git-objects.ts'
 import type { IgnoreMatcher } from './ignore.ts'
-import { dropIgnored, MAX_IGNORE_BYTES, readIgnoreFile } from './ignore-file.ts'
+import { dropIgnored, type IgnoreFile, type IgnoreRule, MAX_IGNORE_BYTES, readIgnoreFile } from './ignore-file.ts'
 import { toBytes } from './path-bytes.ts'
 import { resolveInside } from './resolve-inside.ts'
 
@@ -35,7 +35,7 @@ class GitContext implements BuildContext {
   readonly #options: GitContextOptions
   readonly #all: readonly ContextEntry[]
   readonly #byPath: ReadonlyMap<string, ContextEntry>
-  #ignore: Promise<IgnoreMatcher | null> | null = null
+  #ignore: Promise<IgnoreFile | null> | null = null
   #checkout: Promise<string> | null = null
 
   constructor(options: GitContextOptions, all: readonly ContextEntry[], timestamp: number | null) {
@@ -65,9 +65,10 @@ class GitContext implements BuildContext {
     return await this.#checkout
   }
 
-  async isIgnored(path: string): Promise<boolean> {
-    const ignore = await this.#readIgnore(new AbortController().signal)
-    return ignore?.ignores(toBytes(posix.resolve('/', path).slice(1))) ?? false
+  async hiddenBy(path: string): Promise<IgnoreRule | null> {
+    const inside = toBytes(posix.resolve('/', path).slice(1))
+    if (!this.#byPath.has(inside)) return null
+    return (await this.#readIgnore(new AbortController().signal))?.ruleFor(inside) ?? null
   }
 
   async ignoreRules(signal: AbortSignal): Promise<IgnoreMatcher | null> {
@@ -81,7 +82,7 @@ class GitContext implements BuildContext {
     if (directory) await rm(join(directory, '..'), { recursive: true, force: true })
   }
 
-  #readIgnore(signal: AbortSignal): Promise<IgnoreMatcher | null> {
+  #readIgnore(signal: AbortSignal): Promise<IgnoreFile | null> {
     if (this.#options.applyIgnoreFile === false) return Promise.resolve(null)
     const read = (path: string) => this.readFile(path, MAX_IGNORE_BYTES, signal)
     this.#ignore ??= readIgnoreFile(read, this.#options.dockerfile ?? null)

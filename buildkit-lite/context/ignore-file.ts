@@ -1,13 +1,26 @@
 import { SlipwayError } from '#domain/errors'
 import type { ContextEntry } from './contract.ts'
 import { BadPattern } from './glob.ts'
-import { compileIgnore, type IgnoreMatcher, parseIgnoreFile } from './ignore.ts'
+import { compileIgnore, type IgnoreLine, type IgnoreMatcher, parseIgnoreFile } from './ignore.ts'
 
 /** Reads a file of the context by its written path; null where there is none. */
 export type ReadContextFile = (path: string) => Promise<Buffer | null>
 
+/** A line of an ignore file that hides something. */
+export interface IgnoreRule {
+  file: string
+  line: number
+  pattern: string
+}
+
+/** The patterns of an ignore file that know where they stand in it. */
+export interface IgnoreFile extends IgnoreMatcher {
+  /** The line that hides a path; null where none does. */
+  ruleFor(path: string): IgnoreRule | null
+}
+
 /** The one ignore file of a context: the Dockerfile's own, next to it, or else `.dockerignore` at the root. */
-export async function readIgnoreFile(read: ReadContextFile, dockerfile: string | null): Promise<IgnoreMatcher | null> {
+export async function readIgnoreFile(read: ReadContextFile, dockerfile: string | null): Promise<IgnoreFile | null> {
   const own = dockerfile === null ? null : `${dockerfile}.dockerignore`
   for (const path of own === null ? ['.dockerignore'] : [own, '.dockerignore']) {
     const bytes = await read(path)
@@ -18,12 +31,17 @@ export async function readIgnoreFile(read: ReadContextFile, dockerfile: string |
   return null
 }
 
-function compile(path: string, lines: readonly string[]): IgnoreMatcher {
+function compile(file: string, lines: readonly IgnoreLine[]): IgnoreFile {
   try {
-    return compileIgnore(lines)
+    const matcher = compileIgnore(lines.map(({ pattern }) => pattern))
+    const ruleFor = (path: string): IgnoreRule | null => {
+      const found = lines[matcher.decidedBy(path) ?? -1]
+      return found ? { file, ...found } : null
+    }
+    return { ...matcher, ruleFor }
   } catch (error) {
     if (!(error instanceof BadPattern)) throw error
-    throw new SlipwayError('context-invalid', `${path}: ${error.message}`, { cause: error })
+    throw new SlipwayError('context-invalid', `${file}: ${error.message}`, { cause: error })
   }
 }
 

@@ -9,9 +9,11 @@ interface IgnorePath {
 }
 
 /** What matched each pattern of a directory: its children inherit it. */
-type Verdict = { matched: readonly boolean[]; ignored: boolean }
+type Verdict = { matched: readonly boolean[]; ignored: boolean; by: number | null }
 
 interface IgnorePattern {
+  /** Which of the lines it is. */
+  index: number
   negated: boolean
   /** Cleaned, without `!`. */
   text: string
@@ -28,6 +30,8 @@ interface IgnorePattern {
 export interface IgnoreMatcher {
   /** Whether one path is ignored, by itself or through a directory above it. */
   ignores(path: string): boolean
+  /** Index of the line that decides that a path is ignored; null where it is not. */
+  decidedBy(path: string): number | null
   /** For each of the paths, in an order with parents first, whether it stays; parents of what stays do, too. */
   filter(paths: readonly IgnorePath[]): boolean[]
   /** Whether nothing below an ignored directory can be taken back, so that it need not be read. */
@@ -38,28 +42,36 @@ export interface IgnoreMatcher {
   hidesAll: boolean
 }
 
-/** The lines of an ignore file as patterns: comments and blanks dropped, paths cleaned. */
-export function parseIgnoreFile(text: string): string[] {
+/** A pattern with its line in the file, from 1. */
+export interface IgnoreLine {
+  line: number
+  pattern: string
+}
+
+/** The lines of an ignore file as patterns: without comments and blanks. */
+export function parseIgnoreFile(text: string): IgnoreLine[] {
   const lines = text.replace(/^\uFEFF/, '').split('\n')
-  return lines
-    .filter((line) => !line.startsWith('#'))
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
+  return lines.flatMap((written, index) => {
+    const pattern = written.trim()
+    return written.startsWith('#') || pattern === '' ? [] : [{ line: index + 1, pattern }]
+  })
 }
 
 /** Compiles patterns; a wrong one is a `BadPattern`. */
 export function compileIgnore(lines: readonly string[]): IgnoreMatcher {
   const patterns = lines.map(compilePattern).filter((pattern) => pattern !== null)
-  const root: Verdict = { matched: patterns.map(() => false), ignored: false }
+  const root: Verdict = { matched: patterns.map(() => false), ignored: false, by: null }
   const judge = (path: string, parent: Verdict): Verdict => judgePath(patterns, toText(path), parent)
+  const judgeWhole = (path: string): Verdict => {
+    let verdict = root
+    for (let at = path.indexOf('/'); ; at = path.indexOf('/', at + 1)) {
+      verdict = judge(at < 0 ? path : path.slice(0, at), verdict)
+      if (at < 0) return verdict
+    }
+  }
   return {
-    ignores: (path) => {
-      let verdict = root
-      for (let at = path.indexOf('/'); ; at = path.indexOf('/', at + 1)) {
-        verdict = judge(at < 0 ? path : path.slice(0, at), verdict)
-        if (at < 0) return verdict.ignored
-      }
-    },
+    ignores: (path) => judgeWhole(path).ignored,
+    decidedBy: (path) => judgeWhole(path).by,
     filter: (paths) => filterPaths(paths, root, judge),
     prunes: (directory) => !patterns.some((pattern) => pattern.negated && mayMatchBelow(pattern, toText(directory))),
     hasExceptions: patterns.some(({ negated }) => negated),
@@ -74,17 +86,22 @@ function mayMatchBelow(pattern: IgnorePattern, directory: string): boolean {
 
 function judgePath(patterns: readonly IgnorePattern[], path: string, parent: Verdict): Verdict {
   let ignored = false
+  let by: number | null = null
+  const decide = (pattern: IgnorePattern): void => {
+    ignored = !pattern.negated
+    by = ignored ? pattern.index : null
+  }
   const matched = patterns.map((pattern, index) => {
     if (parent.matched[index]) {
-      ignored = !pattern.negated
+      decide(pattern)
       return true
     }
     // A pattern is asked only where it could change the verdict; this also decides what children inherit.
     if (pattern.negated !== ignored || !pattern.matches(path)) return false
-    ignored = !pattern.negated
+    decide(pattern)
     return true
   })
-  return { matched, ignored }
+  return { matched, ignored, by }
 }
 
 function filterPaths(
@@ -110,7 +127,7 @@ function filterPaths(
   return kept
 }
 
-function compilePattern(line: string): IgnorePattern | null {
+function compilePattern(line: string, index: number): IgnorePattern | null {
   const negated = line.startsWith('!')
   const written = (negated ? line.slice(1) : line).trim()
   if (written === '') {
@@ -119,7 +136,8 @@ function compilePattern(line: string): IgnorePattern | null {
   }
   const clean = posix.normalize(written).replace(/(?<=.)\/+$/, '')
   const pattern = clean.length > 1 && clean.startsWith('/') ? clean.slice(1) : clean
-  return { negated, text: pattern, literal: /^[^*?[\\]*/.exec(pattern)?.[0] ?? '', matches: compileMatch(pattern) }
+  const literal = /^[^*?[\\]*/.exec(pattern)?.[0] ?? ''
+  return { index, negated, text: pattern, literal, matches: compileMatch(pattern) }
 }
 
 function compileMatch(pattern: string): (path: string) => boolean {

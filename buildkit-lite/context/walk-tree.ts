@@ -1,29 +1,30 @@
+import { createHash } from 'node:crypto'
 import type { Dirent } from 'node:fs'
 import { lstat, readdir, readlink } from 'node:fs/promises'
+import { openSys, type Sys } from '#host/sys'
+import { cleanPath } from '../solver/beneath.ts'
+import type { SourceFiles } from '../solver/source-files.ts'
 import type { ContextEntry } from './contract.ts'
 import { compareBytes } from './path-bytes.ts'
-
-/** A path beneath a root, as the system takes it: names are bytes. */
-export function pathOnDisk(rootDir: string, path: string): Buffer {
-  return Buffer.concat([Buffer.from(rootDir), Buffer.from(path === '' ? '' : `/${path}`, 'latin1')])
-}
 
 /**
  * Lists a directory tree, sorted by path, following no symlink and with no content ids. Sockets and devices are left
  * out. `prune` spares reading directories.
  */
 export async function walkTree(
-  rootDir: string,
+  files: SourceFiles,
   prune: (path: string) => boolean,
   signal: AbortSignal,
 ): Promise<ContextEntry[]> {
+  const sys = openSys()
   const entries: ContextEntry[] = []
   const open = ['']
   for (let directory = open.pop(); directory !== undefined; directory = open.pop()) {
     signal.throwIfAborted()
     const prefix = directory === '' ? '' : `${directory}/`
-    const children = await readdir(pathOnDisk(rootDir, directory), { withFileTypes: true, encoding: 'buffer' })
-    const read = children.map((child) => describe(rootDir, prefix + child.name.toString('latin1'), child))
+    // The dot keeps the directory itself from being followed where it was exchanged for a link.
+    const children = await readdir(files.at(`${cleanPath(directory)}/.`), { withFileTypes: true, encoding: 'buffer' })
+    const read = children.map((child) => describe({ files, sys }, prefix + child.name.toString('latin1'), child))
     for (const entry of await Promise.all(read)) {
       if (!entry) continue
       entries.push(entry)
@@ -33,10 +34,15 @@ export async function walkTree(
   return entries.sort((a, b) => compareBytes(a.path, b.path))
 }
 
-async function describe(rootDir: string, path: string, child: Dirent<Buffer>): Promise<ContextEntry | null> {
+async function describe(
+  { files, sys }: { files: SourceFiles; sys: Sys },
+  path: string,
+  child: Dirent<Buffer>,
+): Promise<ContextEntry | null> {
   const kind = kindOf(child)
   if (!kind) return null
-  const onDisk = pathOnDisk(rootDir, path)
+  const onDisk = files.at(cleanPath(path))
+  const attributes = kind === 'symlink' ? null : digestAttributes(sys, onDisk)
   const stats = await lstat(onDisk)
   return {
     path,
@@ -45,7 +51,22 @@ async function describe(rootDir: string, path: string, child: Dirent<Buffer>): P
     contentId: null,
     linkTarget: kind === 'symlink' ? (await readlink(onDisk, { encoding: 'buffer' })).toString('latin1') : null,
     sizeBytes: kind === 'file' ? stats.size : 0,
+    ...(attributes === null ? {} : { attributes }),
   }
+}
+
+/** What users and `setcap` attach to a file; null for nothing. Programs would be too slow to ask for each file. */
+export function digestAttributes(sys: Sys, onDisk: Buffer): string | null {
+  if (sys.via !== 'ffi') return null
+  const names = sys.llistxattr(onDisk).filter((name) => name.startsWith('user.') || name === 'security.capability')
+  if (names.length === 0) return null
+  const hash = createHash('sha256')
+  for (const name of names.sort())
+    hash
+      .update(`${name}\0`)
+      .update(sys.lgetxattr(onDisk, name) ?? '')
+      .update('\0')
+  return `sha256:${hash.digest('hex')}`
 }
 
 function kindOf(child: Dirent<Buffer>): ContextEntry['kind'] | null {

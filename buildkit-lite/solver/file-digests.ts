@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
+import type { Sys } from '#host/sys'
+import { digestAttributes } from '../context/walk-tree.ts'
 import type { KeyComponent } from '../contract.ts'
 import { type InnerPath, onDisk, toText } from './beneath.ts'
 import { type Exclusion, type FileTree, type TreeEntry, walk } from './file-tree.ts'
@@ -15,6 +17,8 @@ export interface DigestSource {
   tree: FileTree
   /** Reads a file whose content address the tree does not know; null where it knows all. */
   rootDir: string | null
+  /** Asks files on disk for their extended attributes. */
+  sys?: Sys
   /** Whether owners end up in the copy. */
   countOwners: boolean
   exclusion: Exclusion
@@ -56,7 +60,14 @@ export async function digestFiles(
 async function describe(source: DigestSource, path: InnerPath, entry: TreeEntry, signal: AbortSignal) {
   const owner = source.countOwners ? entry.owner : null
   const base = [entry.kind, entry.mode, entry.linkTarget, owner, await contentOf(source, path, entry, signal)]
-  return entry.attributes === undefined ? base : [...base, entry.attributes]
+  const attributes = entry.attributes ?? attributesOnDisk(source, path, entry)
+  return attributes === null ? base : [...base, attributes]
+}
+
+/** A tree on disk is listed without them. */
+function attributesOnDisk({ rootDir, sys }: DigestSource, path: InnerPath, { kind }: TreeEntry): string | null {
+  if (rootDir === null || sys === undefined || (kind !== 'file' && kind !== 'directory')) return null
+  return digestAttributes(sys, onDisk(rootDir, path))
 }
 
 async function contentOf(

@@ -46,8 +46,9 @@ export function treeOfEntries(entries: readonly ContextEntry[]): FileTree {
   }
   for (const entry of entries) {
     const path = cleanPath(entry.path)
-    const { kind, mode, linkTarget, contentId } = entry
-    byPath.set(path, { kind, mode, linkTarget, contentId, owner: null })
+    const { kind, mode, linkTarget, contentId, attributes } = entry
+    const more = attributes === undefined ? {} : { attributes }
+    byPath.set(path, { kind, mode, linkTarget, contentId, owner: null, ...more })
     addName(path)
   }
   return {

@@ -1,4 +1,5 @@
 import { SlipwayError } from '#domain/errors'
+import { openSys } from '#host/sys'
 import type { BuildContext } from '../context/contract.ts'
 import type { BuildRequest, BuildTools, KeyComponent } from '../contract.ts'
 import type { CopyOrigin } from '../plan/plan.ts'
@@ -16,8 +17,8 @@ export interface Origin {
   kind: 'context' | 'step'
   /** Opens the files on disk until disposed. */
   open(signal: AbortSignal): Promise<OpenOrigin>
-  /** Why a missing path is missing, in words to add to the message. */
-  explain(path: string): Promise<string>
+  /** Why a missing path is missing, in words to add to the message; null where nobody knows. */
+  explain(path: string): Promise<string | null>
 }
 
 export interface OpenOrigin extends AsyncDisposable {
@@ -69,7 +70,10 @@ export function contextOrigin(trees: ContextTrees, from: Extract<CopyOrigin, { k
       const files = openSourceFiles(rootDir)
       return { rootDir, tree, files, [Symbol.asyncDispose]: async () => files[Symbol.dispose]() }
     },
-    explain: async (path) => ((await context.isIgnored(path.replace(/^\//, ''))) ? ' (.dockerignore hides it)' : ''),
+    explain: async (path) => {
+      const rule = await context.hiddenBy(path.replace(/^\//, ''))
+      return rule === null ? null : `${rule.file} line ${rule.line} ("${rule.pattern}") hides it`
+    },
   }
 }
 
@@ -85,7 +89,7 @@ export function stepOrigin(tools: BuildTools, chain: Chain): Origin {
         [Symbol.asyncDispose]: () => view[Symbol.asyncDispose](),
       }
     },
-    explain: async () => '',
+    explain: async () => null,
   }
 }
 
@@ -107,7 +111,7 @@ export async function digestContext(
 export async function digestStep(origin: Origin, choice: FileChoice, signal: AbortSignal): Promise<KeyComponent[]> {
   await using opened = await origin.open(signal)
   const exclusion = createExclusion(choice.exclude)
-  const source = { tree: opened.tree, rootDir: opened.rootDir, countOwners: true, exclusion }
+  const source = { tree: opened.tree, rootDir: opened.rootDir, sys: openSys(), countOwners: true, exclusion }
   return await digestFiles(source, await select(source, choice, origin), signal)
 }
 
@@ -130,7 +134,8 @@ export async function explaining<T>(origin: Origin, work: () => T | Promise<T>):
     return await work()
   } catch (error) {
     if (!(error instanceof MissingSourceError)) throw error
-    const message = `${error.message}${await origin.explain(error.path)}`
-    throw new SlipwayError('context-invalid', message, { cause: error })
+    const why = await origin.explain(error.path)
+    const hint = why === null ? (error.close === null ? '' : ` (did you mean "${error.close}"?)`) : `: ${why}`
+    throw new SlipwayError('context-invalid', error.message + hint, { cause: error })
   }
 }

@@ -76,8 +76,9 @@ describe.for(['directory', 'git'] as const)('a %s context', (kind) => {
     await write('secret/key', '3')
     await using context = await open()
     expect((await context.entries(signal)).map((entry) => entry.path)).toEqual(['.dockerignore', 'keep.log'])
-    expect(await context.isIgnored('secret/key')).toBe(true)
-    expect(await context.isIgnored('/keep.log')).toBe(false)
+    expect(await context.hiddenBy('secret/key')).toEqual({ file: '.dockerignore', line: 3, pattern: 'secret' })
+    expect(await context.hiddenBy('/keep.log')).toBeNull()
+    expect(await context.hiddenBy('gone.log')).toBeNull()
     expect((await context.readFile('secret/key', 10, signal))?.toString()).toBe('3')
   })
 

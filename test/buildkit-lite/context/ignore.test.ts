@@ -67,7 +67,11 @@ describe('patterns together', () => {
 })
 
 test('comments, blanks and the byte order mark are not patterns', () => {
-  expect(parseIgnoreFile('\uFEFF# c\n\n  a  \r\n #b\n!c\n')).toEqual(['a', '#b', '!c'])
+  expect(parseIgnoreFile('\uFEFF# c\n\n  a  \r\n #b\n!c\n')).toEqual([
+    { line: 3, pattern: 'a' },
+    { line: 4, pattern: '#b' },
+    { line: 5, pattern: '!c' },
+  ])
 })
 
 test.for([
