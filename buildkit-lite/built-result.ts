@@ -4,7 +4,7 @@ import type { BuildRequest, BuildTools, BuiltImage, SolveEvent } from './contrac
 import type { SourceText } from './dockerfile/errors.ts'
 import type { Plan, Platform } from './plan/plan.ts'
 import type { RemoteSources } from './remote/remote-sources.ts'
-import type { SolvedStep } from './solver/solve.ts'
+import type { SolvedStep } from './solver/step-state.ts'
 
 /** What builds of several platforms work with: each event says whose it is. */
 export interface PlatformTools extends Omit<BuildTools, 'report'> {

@@ -7,27 +7,17 @@ import type { BaseOperation, FileSystem, Plan, PlanStep } from '../plan/plan.ts'
 import type { RemoteSources } from '../remote/remote-sources.ts'
 import { type Chain, EMPTY_CHAIN, extendChain } from './chain.ts'
 import { executeStep } from './execute-step.ts'
+import { NOTHING_FORESEEN, openForesight } from './foresight.ts'
+import { createKeyContexts } from './key-contexts.ts'
 import { isAvailable } from './layer-files.ts'
 import { contextOrigin, createContextTrees, stepOrigin } from './origins.ts'
 import { mayReuse, type Probe, probeCache, remember } from './probe-cache.ts'
 import { createSemaphore } from './semaphore.ts'
 import { cancelledError, failedOutcome, locateError } from './step-errors.ts'
-import { type InputKeys, mayNeedNetwork, stepsBefore } from './step-inputs.ts'
+import { type InputKeys, inputsOf, mayNeedNetwork, stepsBefore } from './step-inputs.ts'
 import { digestOf, type KeyContext, lineageOf } from './step-key.ts'
-import { stepPlatform } from './step-platform.ts'
 import type { StepScope } from './step-scope.ts'
-
-/** What became of a step: the file system it makes. */
-export interface SolvedStep {
-  /** What its result is kept under; none for a base image. */
-  keys: readonly string[]
-  lineage: string
-  /** The lineage of the image below; empty for none. */
-  base: string
-  chain: Chain
-  /** When its layer was made; null for a base image. */
-  createdAtMs: number | null
-}
+import { NOT_SOLVED, type SolvedStep, type StepState } from './step-state.ts'
 
 /** Results by step key: what one build does only once, on whichever of its platforms' graphs. */
 export type SolveTwins = Map<string, Promise<CachedStep>>
@@ -39,13 +29,6 @@ interface Subject {
   twins?: SolveTwins
   remote: RemoteSources
 }
-
-type StepState =
-  | { kind: 'waiting' }
-  | { kind: 'probing-cache' }
-  | { kind: 'running'; missReason: string }
-  | { kind: 'done'; cached: boolean; solved: SolvedStep }
-  | { kind: 'failed'; error: unknown }
 
 /**
  * Solves a plan: every step as soon as those it uses are solved, side by side. The first failure cancels the others at
@@ -76,7 +59,9 @@ class Solving {
   readonly #slots = createSemaphore(Math.max(2, availableParallelism()))
   readonly #trees: StepScope['trees']
   readonly #remote: StepScope['remote']
+  readonly #keyContext: (index: number) => KeyContext
   readonly #sys = openSys()
+  #foresight = NOTHING_FORESEEN
 
   constructor(plan: Plan, { request, source, twins, remote }: Subject, tools: BuildTools, signal: AbortSignal) {
     this.#plan = plan
@@ -89,18 +74,34 @@ class Solving {
     this.#states = plan.steps.map(() => ({ kind: 'waiting' }))
     this.#trees = createContextTrees(request)
     this.#remote = remote
+    this.#keyContext = createKeyContexts(plan, request)
   }
 
   async run(): Promise<readonly SolvedStep[]> {
-    const all = this.#plan.steps.map((_, index) => this.#solveStep(index))
-    const results = await Promise.allSettled(all)
+    this.#foresight = await openForesight(
+      this.#plan,
+      {
+        request: this.#request,
+        tools: this.#tools,
+        scopeOf: (index) => this.#scopeOf(index),
+        contextOf: this.#keyContext,
+      },
+      this.#signal,
+    )
+    const { needed } = this.#foresight
+    const results = await Promise.allSettled([...needed].map((index) => this.#solveStep(index)))
     if (this.#outer.aborted) throw cancelledError(this.#outer.reason)
     const failure = this.#states.find((state) => state.kind === 'failed')
     if (failure) throw failure.error
-    return results.map((result) => {
-      if (result.status === 'rejected') throw result.reason
-      return result.value
-    })
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+    for (const [index, { kind }] of this.#states.entries())
+      if (kind === 'waiting') await this.#finish(index, { kind: 'cached' })
+    return this.#states.map((state) => (state.kind === 'done' ? state.solved : NOT_SOLVED))
+  }
+
+  async #solveAll(indexes: readonly number[]): Promise<void> {
+    await Promise.all(indexes.map((index) => this.#solveStep(index)))
+    this.#signal.throwIfAborted()
   }
 
   #solveStep(index: number): Promise<SolvedStep> {
@@ -127,24 +128,30 @@ class Solving {
   }
 
   async #advance(index: number, step: PlanStep): Promise<SolvedStep> {
-    await Promise.all(stepsBefore(step).map((before) => this.#solveStep(before)))
-    this.#signal.throwIfAborted()
+    const isForeseen = this.#foresight.has(index)
+    await this.#solveAll(isForeseen ? inputsOf(step) : stepsBefore(step))
     this.#states[index] = { kind: 'probing-cache' }
     const { operation } = step
     if (operation.kind === 'base') return await this.#takeBase(index, operation)
     const scope = this.#scopeOf(index)
-    const context = this.#keyContext(index, step)
+    const context = this.#keyContext(index)
     const inputs: InputKeys = {
       keyOf: (input) => this.#keyOf(input),
       baseOf: (input) => (input === null ? '' : this.#solvedAt(input).base),
     }
-    const probe = await probeCache(scope, step, { inputs, context }, this.#signal)
+    const early = await this.#foresight.probe(index, inputs, this.#signal)
+    if (isForeseen && !early.step) await this.#solveAll(stepsBefore(step))
+    const probe: Probe = early.step
+      ? { kind: 'hit', step: early.step, keys: [] }
+      : await probeCache(scope, step, { inputs, context }, this.#signal)
     if (probe.kind === 'miss' && mayNeedNetwork(this.#plan, index)) this.#tools.networks.warmUp()
     const { result, cached } = await this.#resultOf(index, probe, scope)
+    if (!early.step) await remember(scope, early.keys, result)
     const chain = extendChain(this.#chainOf(operation.input), [{ layer: result.layer, source: null }])
     const below = operation.input === null ? null : this.#solvedAt(operation.input)
     const lineage = lineageOf(operation, below?.lineage ?? null, context)
-    const keys = probe.kind === 'hit' ? probe.keys : probe.keys.map(({ key }) => key)
+    const found = probe.kind === 'hit' ? probe.keys : probe.keys.map(({ key }) => key)
+    const keys = [...early.keys.map(({ key }) => key), ...found]
     const solved = { keys, lineage, base: below?.base ?? '', chain, createdAtMs: result.createdAtMs }
     return await this.#done(index, solved, cached)
   }
@@ -153,7 +160,7 @@ class Solving {
   async #takeBase(index: number, operation: BaseOperation): Promise<SolvedStep> {
     const layers = operation.image.layers.map((layer) => ({ layer, source: operation.image.source }))
     const local = await Promise.all(layers.map(({ layer }) => isAvailable(this.#tools, { layer, source: null })))
-    const lineage = lineageOf(operation, null, this.#keyContext(index, this.#stepAt(index)))
+    const lineage = lineageOf(operation, null, this.#keyContext(index))
     const solved = { keys: [], lineage, base: lineage, chain: extendChain(EMPTY_CHAIN, layers), createdAtMs: null }
     return await this.#done(index, solved, local.every(Boolean))
   }
@@ -197,6 +204,7 @@ class Solving {
   #scopeOf(index: number): StepScope {
     return {
       step: index,
+      stage: this.#stepAt(index).stage,
       request: this.#request,
       tools: this.#tools,
       sys: this.#sys,
@@ -221,18 +229,6 @@ class Solving {
     if (fileSystem === null) return digestOf('scratch')
     const { lineage, chain } = this.#solvedAt(fileSystem)
     return digestOf([lineage, chain.id])
-  }
-
-  #keyContext(index: number, step: PlanStep): KeyContext {
-    const before = this.#plan.steps.slice(0, index).filter((other) => other.stage === step.stage)
-    return {
-      subject: this.#request.subject,
-      stage: step.stage,
-      position: before.length,
-      platform: stepPlatform(this.#plan, index, this.#request.platform),
-      hostNames: this.#request.extraHosts.map((host) => host.name),
-      run: this.#request.run,
-    }
   }
 
   #solvedAt(index: number): SolvedStep {

@@ -12,13 +12,29 @@ export interface InputKeys {
   keyOf(this: void, fileSystem: FileSystem): string
   /** The image that its stage starts from; part of the key only to tell that it changed. */
   baseOf(this: void, fileSystem: FileSystem): string
+  /** The same as `keyOf` for stages that files are read of, where they are not solved. */
+  sourceKeyOf?(this: void, fileSystem: FileSystem): string
 }
 
 /** Steps that have to be solved before this one. */
-export function stepsBefore({ operation }: PlanStep): number[] {
-  const inputs = operation.kind === 'base' ? [] : [operation.input]
+export function stepsBefore(step: PlanStep): number[] {
+  return [...new Set([...inputsOf(step), ...sourcesOf(step)])]
+}
+
+/** The step that this one is made on, if there is one. */
+export function inputsOf({ operation }: PlanStep): number[] {
+  return operation.kind === 'base' || operation.input === null ? [] : [operation.input]
+}
+
+/** Steps whose files this one reads. */
+export function sourcesOf({ operation }: PlanStep): number[] {
   const read = filesRead(operation).flatMap(({ from }) => (from.kind === 'step' ? [from.fileSystem] : []))
-  return [...new Set([...inputs, ...read])].filter((input) => input !== null)
+  return [...new Set(read)].filter((source) => source !== null)
+}
+
+/** Whether the step gets files from where only asking tells what they are. */
+export function isFromElsewhere(operation: Operation): boolean {
+  return remotesOf(operation).length > 0
 }
 
 /** Whether the step, or one that has to run because it does, is a RUN with a network. Steps stand behind their inputs. */
@@ -54,7 +70,7 @@ function remotesOf(operation: Operation): RemoteCopySource[] {
 export async function inputDigests(
   scope: StepScope,
   operation: Operation,
-  { keyOf, baseOf, byContent }: InputKeys & { byContent: boolean },
+  { keyOf, baseOf, sourceKeyOf = keyOf, byContent }: InputKeys & { byContent: boolean },
   signal: AbortSignal,
 ): Promise<KeyComponent[]> {
   const components: KeyComponent[] = []
@@ -64,7 +80,7 @@ export async function inputDigests(
     if (from.kind === 'context') components.push(...(await digestContext(scope.trees, from, choice, signal)))
     else if (byContent) components.push(...(await digestStep(scope.originOf(from), choice, signal)))
     else {
-      const chosen = digestOf([keyOf(from.fileSystem), choice])
+      const chosen = digestOf([sourceKeyOf(from.fileSystem), choice])
       components.push({ name: 'files of another stage', digest: chosen })
     }
   }

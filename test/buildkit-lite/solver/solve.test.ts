@@ -6,7 +6,8 @@ import { createSharedWork, DEFAULT_RUN_SETTINGS, openBlobStore, openFileStepCach
 import { SourceError } from '#domain/errors'
 import type { Plan, PlanStep, RunOperation } from '../../../buildkit-lite/plan/plan.ts'
 import { createRemoteSources } from '../../../buildkit-lite/remote/remote-sources.ts'
-import { type SolvedStep, solve } from '../../../buildkit-lite/solver/solve.ts'
+import { solve } from '../../../buildkit-lite/solver/solve.ts'
+import type { SolvedStep } from '../../../buildkit-lite/solver/step-state.ts'
 import { createFakeSandbox, type FakeSandbox, type Program, writeInside } from '../../fakes/fake-sandbox.ts'
 
 const source = { name: 'Dockerfile', text: 'FROM scratch\nRUN one\nRUN two\n' }
