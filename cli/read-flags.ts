@@ -1,3 +1,4 @@
+import { messageOf } from '#domain/errors'
 import { type Call, parseCall } from './build-call.ts'
 import type { BuildFlags } from './build-flags.ts'
 import { readNames } from './build-outputs.ts'
@@ -10,7 +11,7 @@ import { readAsked } from './read-request.ts'
 
 /** Everything that flags say, read before anything is opened. */
 export function readFlags(flags: BuildFlags) {
-  readNames(flags.tag)
+  checkNames(flags.tag)
   const cacheTargets = readCacheTargets(flags.cacheTo)
   const inlineCache = cacheTargets.some(({ kind }) => kind === 'inline')
   const image = { ...readImageSettings(flags), ...(inlineCache ? { inlineCache } : {}) }
@@ -26,6 +27,14 @@ export function readFlags(flags: BuildFlags) {
   }
 }
 export type ReadFlags = ReturnType<typeof readFlags>
+
+function checkNames(names: readonly string[]): void {
+  try {
+    readNames(names)
+  } catch (error) {
+    throw new UsageError(`--tag: ${messageOf(error)}`)
+  }
+}
 
 function readCall({ check, call = '' }: Pick<BuildFlags, 'check' | 'call'>): Call {
   const read = parseCall(call)
