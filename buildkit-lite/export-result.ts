@@ -38,7 +38,11 @@ export async function exportResult(
   signal: AbortSignal,
 ): Promise<void> {
   const timeS = timeOf(result)
-  for (const part of partsOf(result, files.splitsPlatforms)) {
+  const parts = partsOf(result, files.splitsPlatforms)
+  await mkdir(dest, { recursive: true })
+  if (mode === 'delete' && parts.every(({ directory }) => directory !== ''))
+    removeExcept(dest, new Set(parts.map(({ directory }) => directory)))
+  for (const part of parts) {
     const directory = join(dest, part.directory)
     await using root = await openImageRoot(part.image, tools, signal)
     await mkdir(directory, { recursive: true })
@@ -90,6 +94,11 @@ function timeOf({ graphs }: BuiltResult): number | null {
   return graphs.find(({ plan }) => plan.sourceDateEpoch !== null)?.plan.sourceDateEpoch ?? null
 }
 
+function removeExcept(directory: string, kept: ReadonlySet<string>): void {
+  for (const name of readdirSync(directory))
+    if (!kept.has(name)) rmSync(join(directory, name), { recursive: true, force: true })
+}
+
 /** Removes what the tree does not have, or has as something else. Links are never followed. */
 function removeOthers(
   { tree, directory, kept }: { tree: FileTree; directory: string; kept: ReadonlySet<string> },
@@ -115,7 +124,7 @@ async function setTimes(
     await pause()
     lutimesSync(onDisk(directory, path), timeS, timeS)
   }
-  for (const name of names) lutimesSync(join(directory, name), timeS, timeS)
+  for (const name of [...names, '.']) lutimesSync(join(directory, name), timeS, timeS)
 }
 
 function latin1(path: string): string {

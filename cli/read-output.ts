@@ -36,7 +36,17 @@ const KEYS = {
   tar: ['dest', 'platform-split', 'attestation-prefix'],
   oci: ['dest', 'tar', 'name', ...IMAGE_KEYS],
   docker: ['dest', 'tar', 'name', ...IMAGE_KEYS],
-  image: ['name', 'push', 'push-by-digest', 'name-canonical', 'registry.insecure', 'store', 'unpack', ...IMAGE_KEYS],
+  image: [
+    'name',
+    'push',
+    'push-by-digest',
+    'name-canonical',
+    'registry.insecure',
+    'store',
+    'unpack',
+    'dangling-name-prefix',
+    ...IMAGE_KEYS,
+  ],
   cacheonly: [],
 } as const satisfies Record<Output['kind'], readonly string[]>
 
@@ -63,7 +73,7 @@ export function readOutput(text: string, settings: ImageSettings, tags: readonly
       return readFileOutput(text, kind, fields)
     case 'oci':
     case 'docker':
-      return { kind, ...readArchive(text, fields), ...readImage(text, fields, { settings, tags }) }
+      return { kind, ...readArchive(text, kind, fields), ...readImage(text, fields, { settings, tags }) }
     case 'image':
       return readImageOutput(text, fields, { settings, tags })
     case 'cacheonly':
@@ -102,9 +112,11 @@ function readFileOutput(text: string, kind: 'local' | 'tar', fields: Fields): Ou
   return { kind, dest, mode, files }
 }
 
-function readArchive(text: string, fields: Fields): { dest: string; isTar: boolean } {
+function readArchive(text: string, kind: 'oci' | 'docker', fields: Fields): { dest: string; isTar: boolean } {
   const isTar = flagOf(text, fields, 'tar', true)
   const dest = destOf(fields) ?? '-'
+  if (!isTar && kind === 'docker')
+    throw new UsageError(`--output "${text}": Docker takes archives only, use type=oci for a directory`)
   if (!isTar && dest === '-') throw new UsageError(`--output "${text}" with tar=false needs dest=DIRECTORY`)
   return { dest, isTar }
 }

@@ -67,6 +67,7 @@ test.for<[string, string]>([
   ['type=local,dest=/x,mode=move', 'mode "move", expected copy or delete'],
   ['type=oci,dest=/x,colour=red', 'unknown key "colour", expected one of dest, tar, name, compression'],
   ['type=oci,tar=false', 'needs dest=DIRECTORY'],
+  ['type=docker,tar=false,dest=/x', 'use type=oci for a directory'],
   ['type=oci,dest=/x,tar=maybe', 'tar=maybe, expected true or false'],
   ['type=oci,dest=/x,compression=estargz', 'estargz is not supported, use gzip or zstd'],
   ['type=oci,dest=/x,compression=lzma', 'compression=lzma, expected one of gzip, zstd, uncompressed'],

@@ -1,8 +1,10 @@
 import { mkdtempDisposable, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { DEFAULT_IMAGE_SETTINGS, writeResult } from '#buildkit-lite'
 import { run } from '#host/exec'
 import type { BuildBench } from './build-bench.ts'
+import { never } from './busybox.ts'
 import { inspect, type OutputBench, openOutputBench, PLATFORMS, skopeo } from './output-bench.ts'
 
 let outputs: OutputBench
@@ -102,6 +104,11 @@ test('a directory has each platform by itself, and mode=delete removes what is n
   await outputs.send(result, `type=tar,dest=${dir.path}/all.tar`)
   const { stdout } = await run('tar', ['-xOf', join(dir.path, 'all.tar'), 'linux_amd64/bin/tool'])
   expect(stdout.toString()).toBe('x86\n')
+  await run('touch', ['split/old', 'split/linux_arm64/old'], { cwd: dir.path })
+  await outputs.send(result, `type=local,dest=${dir.path}/split,mode=delete`)
+  expect((await readdir(join(dir.path, 'split'), { recursive: true })).filter((name) => name.endsWith('old'))).toEqual(
+    [],
+  )
   const one = await build({ Dockerfile: 'FROM scratch\nCOPY f d/f\n', f: 'f' }, ['linux/amd64'])
   await run('sh', ['-c', 'mkdir -p o/d o/old/x; touch o/d/g o/h; ln -s /etc o/link'], { cwd: dir.path })
   await outputs.send(one.result, `type=local,dest=${dir.path}/o`)
@@ -130,6 +137,30 @@ test.for(FORMS)('layers are written with %s', async ([options, newest, base]) =>
   await skopeo('copy', '--quiet', '--src-tls-verify=false', '--dest-decompress', name, `dir:${dir.path}`)
   const config = await inspect('--config', '--raw', ...outputs.remote('acme/forms:v1'))
   expect(config.rootfs).toEqual(JSON.parse(result.images[0].image.config.toString()).rootfs)
+})
+
+test('Docker’s media types go for the index, too, and a push by digest leaves no tag', async () => {
+  const { result } = await build({ Dockerfile: 'FROM multi\nCOPY f /f\n', f: 'f' }, PLATFORMS)
+  const name = `${outputs.bench.host}/acme/untagged`
+  await outputs.send(result, 'type=image,push-by-digest=true,oci-mediatypes=false', [name])
+  const tags = await fetch(`http://${outputs.bench.host}/v2/acme/untagged/tags/list`)
+  expect([200, 404]).toContain(tags.status)
+  expect(await tags.text()).toMatch(/"tags":null|NAME_UNKNOWN/)
+  const { digest } = await writeResult(
+    result.graphs,
+    { settings: { ...DEFAULT_IMAGE_SETTINGS, ociMediaTypes: false }, names: [] },
+    outputs.bench.tools,
+    never,
+  )
+  expect(await inspect('--raw', ...outputs.remote(`acme/untagged@${digest}`))).toMatchObject({
+    mediaType: 'application/vnd.docker.distribution.manifest.list.v2+json',
+    manifests: [
+      { mediaType: 'application/vnd.docker.distribution.manifest.v2+json', platform: { architecture: 'amd64' } },
+      { mediaType: 'application/vnd.docker.distribution.manifest.v2+json', platform: { architecture: 'arm64' } },
+    ],
+  })
+  const untagged = outputs.remote(`acme/untagged@${digest}`)
+  expect(await inspect('--config', '--override-arch', 'arm64', ...untagged)).toMatchObject({ architecture: 'arm64' })
 })
 
 test('annotations stand where they are asked for', async () => {
