@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { Dirent } from 'node:fs'
+import type { Stats } from 'node:fs'
 import { lstat, readdir, readlink } from 'node:fs/promises'
 import { openSys, type Sys } from '#host/sys'
-import { cleanPath } from '../solver/beneath.ts'
+import { cleanPath, isMissing } from '../solver/beneath.ts'
 import type { SourceFiles } from '../solver/source-files.ts'
 import type { ContextEntry } from './contract.ts'
 import { compareBytes } from './path-bytes.ts'
@@ -23,8 +23,8 @@ export async function walkTree(
     signal.throwIfAborted()
     const prefix = directory === '' ? '' : `${directory}/`
     // The dot keeps the directory itself from being followed where it was exchanged for a link.
-    const children = await readdir(files.at(`${cleanPath(directory)}/.`), { withFileTypes: true, encoding: 'buffer' })
-    const read = children.map((child) => describe({ files, sys }, prefix + child.name.toString('latin1'), child))
+    const children = await readdir(files.at(`${cleanPath(directory)}/.`), { encoding: 'buffer' })
+    const read = children.map((child) => describe({ files, sys }, prefix + child.toString('latin1')))
     for (const entry of await Promise.all(read)) {
       if (!entry) continue
       entries.push(entry)
@@ -34,25 +34,32 @@ export async function walkTree(
   return entries.sort((a, b) => compareBytes(a.path, b.path))
 }
 
-async function describe(
-  { files, sys }: { files: SourceFiles; sys: Sys },
-  path: string,
-  child: Dirent<Buffer>,
-): Promise<ContextEntry | null> {
-  const kind = kindOf(child)
-  if (!kind) return null
+/** Null is what a context has no use for, and what went away since its directory was read. */
+async function describe({ files, sys }: { files: SourceFiles; sys: Sys }, path: string): Promise<ContextEntry | null> {
   const onDisk = files.at(cleanPath(path))
-  const attributes = kind === 'symlink' ? null : digestAttributes(sys, onDisk)
-  const stats = await lstat(onDisk)
-  return {
-    path,
-    kind,
-    mode: stats.mode & 0o7777,
-    contentId: null,
-    linkTarget: kind === 'symlink' ? (await readlink(onDisk, { encoding: 'buffer' })).toString('latin1') : null,
-    sizeBytes: kind === 'file' ? stats.size : 0,
-    ...(attributes === null ? {} : { attributes }),
+  try {
+    const stats = await lstat(onDisk)
+    const kind = kindOf(stats)
+    if (!kind) return null
+    const attributes = kind === 'file' || kind === 'directory' ? digestAttributes(sys, onDisk) : null
+    return {
+      path,
+      kind,
+      mode: stats.mode & 0o7777,
+      contentId: null,
+      linkTarget: kind === 'symlink' ? (await readlink(onDisk, { encoding: 'buffer' })).toString('latin1') : null,
+      sizeBytes: kind === 'file' ? stats.size : 0,
+      ...(attributes === null ? {} : { attributes }),
+    }
+  } catch (error) {
+    if (isGone(error)) return null
+    throw error
   }
+}
+
+/** EINVAL is what readlink(2) says of something that is no link any more. */
+function isGone(error: unknown): boolean {
+  return isMissing(error) || (error as NodeJS.ErrnoException).code === 'EINVAL'
 }
 
 /** What users and `setcap` attach to a file; null for nothing. Programs would be too slow to ask for each file. */
@@ -69,7 +76,7 @@ export function digestAttributes(sys: Sys, onDisk: Buffer): string | null {
   return `sha256:${hash.digest('hex')}`
 }
 
-function kindOf(child: Dirent<Buffer>): ContextEntry['kind'] | null {
+function kindOf(child: Stats): ContextEntry['kind'] | null {
   if (child.isFile()) return 'file'
   if (child.isDirectory()) return 'directory'
   if (child.isSymbolicLink()) return 'symlink'

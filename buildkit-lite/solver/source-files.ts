@@ -89,7 +89,7 @@ export function statSource(files: SourceFiles, path: InnerPath): Stats {
 function changed(error: unknown, path: InnerPath): unknown {
   const code = (error as NodeJS.ErrnoException | null)?.code
   if (error !== null && !isMissing(error) && code !== 'ELOOP' && code !== 'ENXIO') return error
-  return new SlipwayError('context-invalid', `"${toText(path)}" was changed or removed while it was copied`, {
+  return new SlipwayError('context-invalid', `"${toText(path)}" was changed or removed while it was read`, {
     cause: error,
   })
 }
