@@ -1,6 +1,7 @@
 import { type AnnotationPlace, hostPlatform, type ImageSettings, parsePlatform } from '#buildkit-lite'
 import { messageOf } from '#domain/errors'
 import { UsageError } from './exit-codes.ts'
+import { readBoolean } from './flag-values.ts'
 
 /** Keys of every output that writes an image, besides `annotation…`. */
 export const IMAGE_KEYS = [
@@ -79,7 +80,7 @@ function platformOf(text: string, platform: string): ReturnType<typeof hostPlatf
 export function flagOf(text: string, fields: Fields, key: string, fallback: boolean): boolean {
   const value = fields[key]
   if (value === undefined) return fallback
-  if (/^(?:|1|t|true)$/i.test(value)) return true
-  if (/^(?:0|f|false)$/i.test(value)) return false
-  throw new UsageError(`--output "${text}" has ${key}=${value}, expected true or false`)
+  const read = readBoolean(value === '' ? 'true' : value)
+  if (read === null) throw new UsageError(`--output "${text}" has ${key}=${value}, expected true or false`)
+  return read
 }

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { ImageSettings } from '#buildkit-lite'
-import { readFields } from './build-flags.ts'
+import { readFields } from './flag-values.ts'
 import { UsageError } from './exit-codes.ts'
 import { flagOf, IMAGE_KEYS, isAnnotationKey, readOutputSettings } from './output-settings.ts'
 
@@ -18,7 +18,7 @@ export type ImageOutput = { settings: ImageSettings; names: readonly string[] } 
 )
 
 /** How attestations and several platforms lie beside each other. */
-export interface FileOptions {
+interface FileOptions {
   /** Null splits where there are several platforms. */
   splitsPlatforms: boolean | null
   attestationPrefix: string

@@ -30,7 +30,7 @@ export function composeIndex(
 }
 
 /** How a manifest is named in an index. */
-export function toDescriptor({ mediaType, digest, sizeBytes, platform, annotations }: IndexEntry): object {
+function toDescriptor({ mediaType, digest, sizeBytes, platform, annotations }: IndexEntry): object {
   return { mediaType, digest, size: sizeBytes, platform, ...someOf({ annotations }) }
 }
 
