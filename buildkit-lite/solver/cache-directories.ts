@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { RunMount } from '../plan/plan.ts'
 import { openCacheLock } from './cache-locks.ts'
 import { cacheExists, discardCache, makeCache } from './cache-mount.ts'
+import { mayReuse } from './probe-cache.ts'
 import { openScratch } from './scratch.ts'
 import { fileNameFor } from './shared-work.ts'
 import type { StepScope } from './step-scope.ts'
@@ -104,7 +105,7 @@ async function completeCache(
   directory: string,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!scope.request.useCache && mount.isOwned) await discardCache(scope, directory)
+  if (mount.isOwned && !mayReuse(scope.request, scope.stage)) await discardCache(scope, directory)
   if (!(await cacheExists(directory))) await makeCache(scope, mount, directory, signal)
 }
 

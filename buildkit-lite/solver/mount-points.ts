@@ -1,4 +1,5 @@
 import { type BigIntStats, chmodSync, lstatSync, mkdirSync, rmdirSync, unlinkSync, writeFileSync } from 'node:fs'
+import { SlipwayError } from '#domain/errors'
 import type { Sys } from '#host/sys'
 import {
   type InnerPath,
@@ -9,6 +10,7 @@ import {
   resolveBeneath,
   statBeneath,
   toByteString,
+  toText,
 } from './beneath.ts'
 
 /** Where something is mounted for the time of a step. */
@@ -36,8 +38,13 @@ interface Times {
  */
 export function makeMountPoints(sys: Sys, root: string, points: readonly MountPoint[]): Disposable {
   const made: Made[] = []
+  const mounted: InnerPath[] = []
   for (const point of points) {
     const path = resolveBeneath(root, toByteString(point.target))
+    const isCovered = mounted.some((outer) => path.startsWith(`${outer}/`))
+    mounted.push(path)
+    // Below another mount it has its place in that one, not in the root.
+    if (isCovered) continue
     make(root, path, point.kind, made)
     if (point.mode !== undefined && made.at(-1)?.path === path) chmodSync(onDisk(root, path), point.mode)
   }
@@ -49,7 +56,13 @@ export function makeMountPoints(sys: Sys, root: string, points: readonly MountPo
 }
 
 function make(root: string, path: InnerPath, kind: MountPoint['kind'], made: Made[]): void {
-  if (path === '/' || statBeneath(root, path)) return
+  if (path === '/') return
+  const there = statBeneath(root, path)
+  if (there?.isDirectory() === (kind === 'directory')) return
+  if (there) {
+    const what = there.isDirectory() ? 'a directory' : 'no directory'
+    throw new SlipwayError('step-failed', `${toText(path)} is ${what}, expected a ${kind} to mount on`)
+  }
   const parent = parentOf(path)
   make(root, parent, 'directory', made)
   const before = timesOf(root, parent)

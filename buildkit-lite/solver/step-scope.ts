@@ -9,6 +9,7 @@ import type { ContextTrees, Origin } from './origins.ts'
 export interface StepScope {
   /** Index in the plan. */
   step: number
+  stage: string
   request: BuildRequest
   tools: BuildTools
   sys: Sys

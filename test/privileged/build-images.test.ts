@@ -84,7 +84,7 @@ test.for<[string, Record<string, string>, string]>([
   [
     'that is ignored',
     { Dockerfile: 'FROM busybox\nCOPY hidden /x\n', hidden: 'h', '.dockerignore': 'hidden\n' },
-    '"/hidden": not found (.dockerignore hides it)',
+    '"/hidden": not found: .dockerignore line 1 ("hidden") hides it',
   ],
 ])('a source %s is named', async ([, files, message]) => {
   await expect(buildFiles(files)).rejects.toMatchObject({ kind: 'context-invalid', message, line: 2 })

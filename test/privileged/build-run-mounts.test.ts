@@ -54,6 +54,13 @@ RUN ls -d /new /w/rel 2>&1; ls /w; cat /etc/passwd`
     expect(output).toBe('sub\nx\nnew\n')
   })
 
+  test('a child of a mount has its place in that one, whatever the image has there', async () => {
+    const output = await outputOf(
+      'RUN mkdir /m && touch /m/sub\nRUN --mount=source=d,target=/m --mount=type=tmpfs,target=/m/sub touch /m/sub/new && ls /m/sub\nRUN ls -F /m',
+    )
+    expect(output).toBe('new\nsub\n')
+  })
+
   test('takes files of stages and images, and links lead nowhere outside', async () => {
     const dockerfile = `FROM busybox AS made
 RUN mkdir -p /s && echo made > /s/f && ln -s /s /abs && ln -s ../../../../../../s /up && ln -s /etc/hostname /s/out
@@ -89,6 +96,19 @@ RUN --mount=from=busybox,source=/etc,target=/m ls /m
     const dockerfile = (source: string) => `FROM busybox\nRUN --mount=source=${source},target=/m ls /m/k\n`
     expect((await bench.buildFiles({ Dockerfile: dockerfile('one'), 'one/k': '' })).ran).toHaveLength(1)
     expect((await bench.buildFiles({ Dockerfile: dockerfile('two'), 'two/k': '' })).ran).toHaveLength(0)
+  })
+})
+
+test.for<[string, string, string]>([
+  ['a file on a directory', 'RUN mkdir /dir', 'source=f,target=/dir'],
+  ['a directory on a file', 'RUN touch /file', 'source=d,target=/file'],
+  ['below what cannot be written', 'RUN true', 'source=d,target=/m --mount=type=tmpfs,target=/m/new'],
+  ['a file of /proc', 'RUN true', 'source=f,target=/proc/kcore'],
+  ['something below a file', 'RUN touch /file', 'source=d,target=/file/sub'],
+])('a mount of %s is the author’s to mend', async ([, before, mounts]) => {
+  await expect(outputOf(`${before}\nRUN --mount=${mounts} true`)).rejects.toMatchObject({
+    kind: 'step-failed',
+    line: 3,
   })
 })
 
@@ -232,6 +252,16 @@ ${run('from=seed,source=/abs,target=/q,id=seeded,ro', 'cat /q/f')}
       await ran('target=/k2'),
     ]
     expect(counts).toEqual([1, 0, 1, 0, 1, 1, 1, 1])
+  })
+
+  test('is made again where only the cache of its stage is not used', async () => {
+    const own = (script: string) => `FROM busybox AS made\n${run('target=/s,id=stage,mode=0711', script)}\n`
+    const outputs = [
+      await bench.buildFiles({ Dockerfile: own('touch /s/old; ls /s') }),
+      await bench.buildFiles({ Dockerfile: own('touch /s/new; ls /s') }, { noCacheStages: ['made'] }),
+      await bench.buildFiles({ Dockerfile: own('ls /s') }, { noCacheStages: ['other'] }),
+    ].map(({ output }) => output)
+    expect(outputs).toEqual(['old\n', 'new\n', 'new\n'])
   })
 
   /** Two builds at once, each of a step of its own. */

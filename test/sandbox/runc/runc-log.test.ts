@@ -11,11 +11,16 @@ test.for([
   [wrap('error setting cgroup config: unable to set memory limit to 1 (current usage: 2)'), 'step-failed', undefined],
   [wrap('error during container init: sethostname: invalid argument'), 'step-failed', undefined],
   [wrap('error during container init: error setting rlimit type 6: invalid argument'), 'step-failed', undefined],
+  [
+    wrap('error during container init: error mounting "/a" to rootfs at "/m": mkdir /r/m: read-only file system'),
+    'step-failed',
+    undefined,
+  ],
   [wrap('error during container init: error mounting "x" to rootfs: no such file or directory'), 'internal', undefined],
   [null, 'internal', undefined],
 ] as const)('%s', ([message, kind, exitCode]) => {
   const error = startError('prog', message)
   expect(error).toMatchObject({ kind, ...(exitCode === undefined ? {} : { exitCode }) })
-  expect(error.message).toContain('"prog"')
+  expect(error.message).toMatch(/"prog"|^nothing can be mounted at \/m: read-only file system$/)
   expect(error.message).not.toMatch(/runc run failed|: unknown$/)
 })
