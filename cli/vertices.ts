@@ -19,14 +19,20 @@ export function singleVertex(name: string, number: number): Vertex {
   return { digest: digestOf(`beside ${number} ${name}`), inputs: [], name, startedAtMs: null }
 }
 
-/** `[build 2/4] RUN npm ci`: a stage without a name is not named where there is only one. */
+/**
+ * `[build 2/4] RUN npm ci`: a stage without a name is not named where there is only one, and an image that only files
+ * are taken from belongs to no stage.
+ */
 export function vertexName(plan: Plan, index: number, platform: string | null = null): string {
   const step = plan.steps[index]
   if (!step) return `step ${index}`
+  if (step.operation.kind === 'base' && step.line === null)
+    return `${platform === null ? '' : `[${platform}] `}${titleOf(step)}`
   const inStage = plan.steps.flatMap((other, at) => (other.stage === step.stage ? [at] : []))
   const isOnly = step.stage === 'stage-0' && inStage.length === plan.steps.length
-  const count = String(inStage.length)
-  const number = String(inStage.indexOf(index) + 1).padStart(count.length)
+  const before = plan.stagesOnSharedBases?.includes(step.stage) ? 1 : 0
+  const count = String(before + inStage.length)
+  const number = String(before + inStage.indexOf(index) + 1).padStart(count.length)
   const place = [platform, isOnly ? null : step.stage, `${number}/${count}`].filter((part) => part !== null).join(' ')
   return `[${place}] ${titleOf(step)}`
 }

@@ -46,7 +46,7 @@ export function buildStages(input: PlanInput, { globals, buildArgs, sourceDateEp
     buildStage(context, stage, state, lint)
     collector.states.set(stage, state)
   }
-  return { steps: collector.steps, states: collector.states }
+  return { steps: collector.steps, states: collector.states, sharing: [...collector.sharing] }
 }
 
 /** Files that stand in for a stage are copied to a root only where something is built on them. */
@@ -64,6 +64,8 @@ function contextOf({ base, isReplaced }: StageNode): string | null {
 class StepCollector {
   readonly steps: PlanStep[] = []
   readonly states = new Map<StageNode, StageState>()
+  /** Labels of stages whose FROM is another stage's step. */
+  readonly sharing = new Set<string>()
   readonly #images: ReadonlyMap<string, ResolvedImage>
   readonly #bases = new Map<string, number>()
 
@@ -91,6 +93,7 @@ class StepCollector {
         return childState(this.#stateOf(base.stage))
       case 'image': {
         const { image, step } = this.#base(base, label, parsed.first)
+        if (this.steps[step]?.stage !== label) this.sharing.add(label)
         return imageState(image, step, platform)
       }
       case 'context':

@@ -23,11 +23,12 @@ export async function planDockerfile(input: PlanInput, signal: AbortSignal): Pro
   // Triggers of base images may have added needs.
   checkOrder(graph, target)
   if (input.lint) lintBases(input.lint, graph.reachable(target), images)
-  const { steps, states } = buildStages(input, scope, { graph, target, images })
+  const { steps, states, sharing } = buildStages(input, scope, { graph, target, images })
   const state = states.get(target)
   if (!state) throw new SlipwayError('internal', `Stage ${target.label} was not planned`)
   return {
     steps,
+    ...(sharing.length > 0 ? { stagesOnSharedBases: sharing } : {}),
     target: finish(state, input),
     warnings: input.lint?.warnings ?? [],
     sourceDateEpoch: scope.sourceDateEpoch,

@@ -8,6 +8,8 @@ import type { HistoryEntry, ImageConfig } from '../image/config.ts'
 export interface Plan {
   /** In an order in which every step comes after the steps it uses. Only what the target needs. */
   steps: readonly PlanStep[]
+  /** Stages whose FROM is a step of another stage that begins with the same image; missing where there are none. */
+  stagesOnSharedBases?: readonly string[]
   target: PlannedImage
   warnings: readonly PlanWarning[]
   /** SOURCE_DATE_EPOCH in Unix seconds: the time that images and what is made for them shall have. Null for the real one. */
