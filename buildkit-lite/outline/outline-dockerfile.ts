@@ -19,7 +19,7 @@ export interface Outline {
   source: SourceText
 }
 
-export interface OutlineMount {
+interface OutlineMount {
   name: string
   required: boolean
   line: number
