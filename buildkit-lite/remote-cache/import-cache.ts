@@ -39,7 +39,8 @@ export async function importCaches(
       blobs.set(step.layer.descriptor.digest, remoteBlob(source, step, tools))
     }
   }
-  return { cache: layerCache(tools, steps, blobs), blobs: openLazyBlobs(tools.blobs, blobs) }
+  const onLoss = ({ message }: Error): void => warn(`${message}. The step that makes it runs again.`)
+  return { cache: layerCache(tools, steps, blobs), blobs: openLazyBlobs(tools.blobs, blobs, onLoss) }
 }
 
 async function readSource(

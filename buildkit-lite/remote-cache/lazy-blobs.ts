@@ -11,9 +11,13 @@ export interface RemoteBlob {
 
 /**
  * A blob store that has what is in `remote` too: whoever wants such a blob's bytes makes it come into `local`, checked.
- * One that cannot be had is taken out of `remote`, and its reader gets a `LostLayerError`.
+ * One that cannot be had is taken out of `remote` and told to `onLoss`, and its reader gets a `LostLayerError`.
  */
-export function openLazyBlobs(local: BlobStore, remote: Map<Digest, RemoteBlob>): BlobStore {
+export function openLazyBlobs(
+  local: BlobStore,
+  remote: Map<Digest, RemoteBlob>,
+  onLoss: (loss: LostLayerError) => void,
+): BlobStore {
   const fetching = new Map<Digest, Promise<void>>()
   const lost = new Map<Digest, LostLayerError>()
   const fetch = async (digest: Digest, { sizeBytes, open }: RemoteBlob, signal: AbortSignal): Promise<void> => {
@@ -24,6 +28,7 @@ export function openLazyBlobs(local: BlobStore, remote: Map<Digest, RemoteBlob>)
       const loss = new LostLayerError(digest, error)
       remote.delete(digest)
       lost.set(digest, loss)
+      onLoss(loss)
       throw loss
     } finally {
       fetching.delete(digest)

@@ -21,7 +21,8 @@ export async function withoutLostLayers<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function isLost(error: unknown): boolean {
+/** Whether something failed for a lost layer, and so for nothing that anybody did wrong. */
+export function isLost(error: unknown): boolean {
   if (error instanceof LostLayerError) return true
   return error instanceof Error && error.cause !== undefined && isLost(error.cause)
 }

@@ -5,6 +5,7 @@ import type { BuildRequest, BuildTools, CachedStep, StepOutcome } from '../contr
 import type { SourceText } from '../dockerfile/errors.ts'
 import type { BaseOperation, FileSystem, Plan, PlanStep } from '../plan/plan.ts'
 import type { RemoteSources } from '../remote/remote-sources.ts'
+import { isLost } from '../remote-cache/lost-layer.ts'
 import { type Chain, EMPTY_CHAIN, extendChain } from './chain.ts'
 import { executeStep } from './execute-step.ts'
 import { NOTHING_FORESEEN, openForesight } from './foresight.ts'
@@ -122,7 +123,7 @@ class Solving {
       const located = locateError(error, step, this.#source)
       this.#states[index] = { kind: 'failed', error: located }
       this.#stop.abort(located)
-      await this.#finish(index, failedOutcome(located))
+      await this.#finish(index, isLost(located) ? { kind: 'cancelled' } : failedOutcome(located))
       throw located
     }
   }
