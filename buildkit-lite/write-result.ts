@@ -39,11 +39,17 @@ export async function writeResult(
   const attestations = await attest(graphs, images, { settings, names: options.names, tools }, signal)
   const result = { images, attestations, graphs, notes }
   const created = epoch === null ? {} : { [CREATED]: new Date(epoch * 1000).toISOString().replace('.000Z', 'Z') }
-  if (images.length === 1 && attestations.length === 0) return { ...result, ...single(first, settings, created) }
+  const isAlone = images.length === 1 && attestations.length === 0 && !graphs.some(wantsIndex)
+  if (isAlone) return { ...result, ...single(first, settings, created) }
   const entries = [...images.map((one) => imageEntry(one, settings)), ...attestations.map(attestationEntry)]
   const index = composeIndex(entries, annotationsAt(settings, 'index', null), types)
   const annotations = { ...created, ...annotationsAt(settings, 'index-descriptor', null) }
   return { ...result, ...index, isIndex: true, annotations }
+}
+
+/** An index also for a single image, so that its form does not depend on how many platforms are asked for. */
+function wantsIndex({ request }: BuiltGraph): boolean {
+  return /^(?:1|t|true)$/i.test(request.buildArgs['BUILDKIT_MULTI_PLATFORM'] ?? '')
 }
 
 const CREATED = 'org.opencontainers.image.created'

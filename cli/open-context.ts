@@ -9,6 +9,7 @@ import {
   parseGitUrl,
 } from '#buildkit-lite'
 import { UsageError } from './exit-codes.ts'
+import type { FoundDockerfile } from './find-dockerfile.ts'
 
 const URL_PLACE = /^https?:\/\//i
 
@@ -30,8 +31,11 @@ export function kindOfPlace(place: string): 'directory' | 'stdin' | 'git' | 'url
   return parseGitUrl(place, { local: true }) === null ? 'url' : 'git'
 }
 
+/** How a place is opened; an ignore file of the Dockerfile's own is only for a directory. */
+export type PlaceOptions = FetchOptions & Pick<FoundDockerfile, 'ignoreFile'>
+
 /** Opens CONTEXT of the command line: a directory, `-` for a tar on standard input, `…git#ref:subdir`, or a URL. */
-export async function openContext(place: string, options: FetchOptions, signal: AbortSignal): Promise<BuildContext> {
+export async function openContext(place: string, options: PlaceOptions, signal: AbortSignal): Promise<BuildContext> {
   const dockerfile = options.dockerfile === undefined ? {} : { dockerfile: options.dockerfile }
   const kind = kindOfPlace(place)
   switch (kind) {
@@ -47,7 +51,10 @@ export async function openContext(place: string, options: FetchOptions, signal: 
     case 'directory':
       if (!statSync(place, { throwIfNoEntry: false })?.isDirectory())
         throw new UsageError(`build context ${place} is not a directory`)
-      return await openDirectoryContext(place, dockerfile)
+      return await openDirectoryContext(place, {
+        ...dockerfile,
+        ...(options.ignoreFile ? { ignoreFile: options.ignoreFile } : {}),
+      })
     default:
       return kind satisfies never
   }

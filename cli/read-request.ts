@@ -1,14 +1,12 @@
-import { readFile, realpath } from 'node:fs/promises'
-import { basename, isAbsolute, join, relative, resolve } from 'node:path'
-import { text } from 'node:stream/consumers'
-import { type BuildRequest, createSharedWork, missingDockerfile, openScratch } from '#buildkit-lite'
-import { messageOf, SlipwayError } from '#domain/errors'
+import { realpath } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { type BuildRequest, createSharedWork, openScratch } from '#buildkit-lite'
 import { environmentValue } from '#host/config'
 import { makeDataDir } from '#host/data-dir'
 import { openSys } from '#host/sys'
 import type { BuildFlags } from './build-flags.ts'
 import { builderDir } from './engine.ts'
-import { UsageError } from './exit-codes.ts'
+import { DEFAULT_DOCKERFILE, findDockerfile } from './find-dockerfile.ts'
 import { readPairs, splitList } from './flag-values.ts'
 import { isRemote, kindOfPlace, openContext } from './open-context.ts'
 import type { Progress } from './progress.ts'
@@ -20,7 +18,6 @@ import { watchContext } from './watch-inputs.ts'
 
 /** The caches of what is built from the command line, apart from those of projects. */
 const CACHE_SCOPE = 'local'
-const DEFAULT_NAME = 'Dockerfile'
 
 /** What of a request comes from flags alone, so that a wrong one is told before anything is opened. */
 export type AskedRequest = ReturnType<typeof readAsked>
@@ -63,7 +60,7 @@ export async function readRequest(
   signal: AbortSignal,
 ): Promise<Omit<BuildRequest, 'image' | 'platform'>> {
   const secrets = await readSecrets(flags.secret)
-  const dockerfile = await findDockerfile(place, flags.file)
+  const { dockerfile, ...ownIgnore } = await findDockerfile(place, flags.file)
   const isFetched = isRemote(place) || hasFetched(flags.buildContext)
   const workDir = isFetched ? await openWorkDir(dataDir, stack) : ''
   const stateDir = builderDir(dataDir)
@@ -71,7 +68,7 @@ export async function readRequest(
   const fetching = { workDir, secrets, ...fetchOptions({ stateDir, sshAgents, buildArgs: asked.buildArgs }) }
   const inside = 'path' in dockerfile ? { dockerfile: dockerfile.path } : {}
   const context = await progress.during(contextTitle(place), async () =>
-    stack.use(await openContext(place, { ...fetching, ...inside }, signal)),
+    stack.use(await openContext(place, { ...fetching, ...inside, ...ownIgnore }, signal)),
   )
   return {
     ...asked,
@@ -119,23 +116,6 @@ async function openWorkDir(dataDir: string, stack: AsyncDisposableStack): Promis
 
 /** The same Dockerfile of the same directory, or of any commit of the same repository. */
 async function subjectOf(place: string, file: string | undefined): Promise<string> {
-  if (!isRemote(place)) return JSON.stringify([await realpath(place), resolve(file ?? join(place, DEFAULT_NAME))])
-  return JSON.stringify([place === '-' ? process.cwd() : place.split('#', 1)[0], file ?? DEFAULT_NAME])
-}
-
-/** Relative to the working directory, as with `docker build`; it need not lie in the context. */
-async function findDockerfile(place: string, file: string | undefined): Promise<BuildRequest['dockerfile']> {
-  if (file === undefined) return { path: DEFAULT_NAME }
-  if (file === '-') {
-    if (place === '-') throw new UsageError('the context and the Dockerfile cannot both come from standard input')
-    return { name: DEFAULT_NAME, text: await text(process.stdin) }
-  }
-  if (isRemote(place)) return { path: file }
-  const inside = relative(resolve(place), resolve(file))
-  if (inside !== '' && !inside.startsWith('..') && !isAbsolute(inside)) return { path: inside }
-  const content = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') throw missingDockerfile(file, error)
-    throw new SlipwayError('dockerfile-invalid', `failed to read dockerfile ${file}: ${messageOf(error)}`)
-  })
-  return { name: basename(file), text: content }
+  if (!isRemote(place)) return JSON.stringify([await realpath(place), resolve(file ?? join(place, DEFAULT_DOCKERFILE))])
+  return JSON.stringify([place === '-' ? process.cwd() : place.split('#', 1)[0], file ?? DEFAULT_DOCKERFILE])
 }

@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto'
+import { createHash, hash as hashOnce } from 'node:crypto'
 import { closeSync, createReadStream, fstatSync, lstatSync, readFileSync, readlinkSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { posix } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SlipwayError } from '#domain/errors'
 import { cleanPath, isMissing } from '../solver/beneath.ts'
 import { openFile, openSourceFiles, type SourceFiles } from '../solver/source-files.ts'
@@ -16,6 +17,8 @@ import { walkTree } from './walk-tree.ts'
 export interface DirectoryContextOptions {
   /** Path of the Dockerfile in the directory, whose own ignore file goes before `.dockerignore`. */
   dockerfile?: string
+  /** The ignore file of a Dockerfile that is not in the directory; it goes before the directory's own. */
+  ignoreFile?: { dockerfile: string; content: Buffer }
   /** When the files were made, in Unix seconds, where something says it. */
   timestamp?: number | null
   /** Runs when the context is disposed, for directories that were made for it. */
@@ -85,8 +88,11 @@ class DirectoryContext implements BuildContext {
   }
 
   #readIgnore(signal: AbortSignal): Promise<IgnoreFile | null> {
-    const read = (path: string) => this.readFile(path, MAX_IGNORE_BYTES, signal)
-    this.#ignore ??= readIgnoreFile(read, this.#options.dockerfile ?? null)
+    const { dockerfile = null, ignoreFile } = this.#options
+    const outside = ignoreFile ? `${ignoreFile.dockerfile}.dockerignore` : null
+    const read = async (path: string) =>
+      ignoreFile && path === outside ? ignoreFile.content : await this.readFile(path, MAX_IGNORE_BYTES, signal)
+    this.#ignore ??= readIgnoreFile(read, ignoreFile?.dockerfile ?? dockerfile)
     return this.#ignore
   }
 
@@ -135,6 +141,8 @@ function readWhole(
   }
 }
 
+/** Other work of the process runs after so many. */
+const FILES_PER_TURN = 128
 /** Files that are read at once. */
 const PARALLEL_READS = 16
 
@@ -149,6 +157,8 @@ async function addContentIds(
     for (let at = next++; at < result.length; at = next++) {
       const entry = result[at]
       if (entry?.kind !== 'file') continue
+      if (at % FILES_PER_TURN === 0) await nextTurn()
+      signal.throwIfAborted()
       result[at] = { ...entry, contentId: await hashFile(openFile(files, cleanPath(entry.path)), signal) }
     }
   }
@@ -156,9 +166,19 @@ async function addContentIds(
   return result
 }
 
+/** Smaller files are read at once: a stream would cost more than all its bytes. */
+const SMALL_BYTES = 512 * 1024
+
 /** Hashes an open file, and closes it. */
 async function hashFile(fd: number, signal: AbortSignal): Promise<string> {
-  const hash = createHash('sha256')
-  await pipeline(createReadStream('', { fd }), hash, { signal })
-  return `sha256:${hash.digest('hex')}`
+  if (fstatSync(fd).size > SMALL_BYTES) {
+    const hash = createHash('sha256')
+    await pipeline(createReadStream('', { fd }), hash, { signal })
+    return `sha256:${hash.digest('hex')}`
+  }
+  try {
+    return `sha256:${hashOnce('sha256', readFileSync(fd), 'hex')}`
+  } finally {
+    closeSync(fd)
+  }
 }

@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type BuildContext, createSharedWork, type FetchOptions } from '#buildkit-lite'
 import { run } from '#host/exec'
 import { UsageError } from '../../cli/exit-codes.ts'
+import { findDockerfile } from '../../cli/find-dockerfile.ts'
 import { isRemote, kindOfPlace, openContext } from '../../cli/open-context.ts'
 import { readContexts } from '../../cli/read-contexts.ts'
 
@@ -235,4 +236,35 @@ test.for([
 
 test('what is no directory is said to be none', async () => {
   await expect(openContext('/surely/not/there', options(), signal)).rejects.toThrow('is not a directory')
+})
+
+describe('-f', () => {
+  test('may name a file elsewhere, with an ignore file of its own', async () => {
+    const context = join(dir.path, 'context')
+    await mkdir(context)
+    await mkdir(join(dir.path, 'docker'))
+    for (const name of ['a', 'b']) await writeFile(join(context, name), '')
+    await writeFile(join(context, '.dockerignore'), 'a\n')
+    await writeFile(join(dir.path, 'docker', 'dockerfile'), 'FROM scratch\n')
+    const open = async () => {
+      const { dockerfile, ...more } = await findDockerfile(context, join(dir.path, 'docker', 'Dockerfile'))
+      expect(dockerfile).toEqual({ name: 'dockerfile', text: 'FROM scratch\n' })
+      await using opened = await openContext(context, { ...options(), ...more }, signal)
+      return await list(opened)
+    }
+    expect(await open()).toEqual(['.dockerignore', 'b'])
+    await writeFile(join(dir.path, 'docker', 'dockerfile.dockerignore'), 'b\n')
+    expect(await open()).toEqual(['.dockerignore', 'a'])
+  })
+
+  test('inside of the context is a path in it, and what is not there is said', async () => {
+    expect(await findDockerfile(dir.path, join(dir.path, '..x'))).toEqual({ dockerfile: { path: '..x' } })
+    expect(await findDockerfile('https://h/n.git', 'x/Dockerfile')).toEqual({ dockerfile: { path: 'x/Dockerfile' } })
+    await expect(findDockerfile('-', '-')).rejects.toThrow(UsageError)
+    const gone = join(tmpdir(), 'surely-not-there')
+    await expect(findDockerfile(dir.path, gone)).rejects.toMatchObject({
+      kind: 'dockerfile-invalid',
+      message: `failed to read dockerfile: open ${gone}: no such file or directory`,
+    })
+  })
 })
