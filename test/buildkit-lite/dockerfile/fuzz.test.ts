@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { SlipwayError } from '#domain/errors'
 import { DockerfileError, SyntaxFault } from '../../../buildkit-lite/dockerfile/errors.ts'
@@ -332,9 +332,9 @@ describe('nothing takes more than its length', () => {
   })
 
   test.for([
-    ['defaults inside defaults', `${'${a:-'.repeat(10_000)}${'}'.repeat(10_000)}`],
+    ['defaults inside defaults', '${a:-'.repeat(10_000) + '}'.repeat(10_000)],
     ['defaults that are never closed', '${a:-'.repeat(10_000)],
-    ['defaults inside quotes', `${'"${a:-'.repeat(10_000)}`],
+    ['defaults inside quotes', '"${a:-'.repeat(10_000)],
     ['stars in a pattern', `\${V##${'*a'.repeat(5000)}b}`],
     ['stars to replace', `\${V//${'*a'.repeat(5000)}b/c}`],
     ['dollars', '$'.repeat(60_000)],
