@@ -25,7 +25,7 @@ export interface BuiltGraph {
   startedAtMs: number
   finishedAtMs: number
   /** What was found out of the target for one form of the result, for the next. */
-  memo: { sbom?: Promise<Predicate> }
+  memo: { sboms?: Promise<Predicate[]> }
 }
 
 export interface PlatformImage {

@@ -3,7 +3,7 @@ import { parseImageReference } from '#domain/image-reference'
 import { composeAttestations } from './attest/compose-attestations.ts'
 import { provenanceOf } from './attest/provenance.ts'
 import { imagePurl } from './attest/purl.ts'
-import { sbomOf } from './attest/sbom.ts'
+import { sbomsOf } from './attest/sbom.ts'
 import type { Predicate } from './attest/statement.ts'
 import type { AttestationManifest, BuiltGraph, BuiltResult, PlatformImage } from './built-result.ts'
 import type { ImageSettings } from './contract.ts'
@@ -113,8 +113,8 @@ async function predicatesOf(
 ): Promise<Predicate[]> {
   const predicates: Predicate[] = []
   if (sbom) {
-    graph.memo.sbom ??= sbomOf(graph, tools, signal)
-    predicates.push(await graph.memo.sbom)
+    graph.memo.sboms ??= sbomsOf(graph, tools, signal)
+    predicates.push(...(await graph.memo.sboms))
   }
   if (provenance) predicates.push(await provenanceOf(graph, provenance, signal))
   return predicates

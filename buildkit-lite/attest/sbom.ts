@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { BuiltGraph } from '../built-result.ts'
-import { EMPTY_CHAIN } from '../solver/chain.ts'
+import { type Chain, EMPTY_CHAIN } from '../solver/chain.ts'
 import { type LayerTools, materialise } from '../solver/layer-files.ts'
 import { chainOf } from '../solver/target-chain.ts'
 import { findPackages } from './find-packages.ts'
@@ -10,14 +10,43 @@ import type { Predicate } from './statement.ts'
 const DOCUMENT = 'SPDXRef-DOCUMENT'
 const ROOT = 'SPDXRef-DocumentRoot'
 
-/** What an image holds, as an SPDX document. https://spdx.github.io/spdx-spec/v2.3/ */
-export async function sbomOf(graph: BuiltGraph, tools: LayerTools, signal: AbortSignal): Promise<Predicate> {
-  const chain = chainOf(graph)
-  const key = chain.layers.length === 0 ? EMPTY_CHAIN.id : await materialise(tools, chain, signal)
-  await using root = await tools.snapshots.view(key)
+/**
+ * What an image holds, as an SPDX document, and with it one for each stage and for the context where the Dockerfile
+ * asks for them. https://spdx.github.io/spdx-spec/v2.3/
+ */
+export async function sbomsOf(graph: BuiltGraph, tools: LayerTools, signal: AbortSignal): Promise<Predicate[]> {
+  const { plan, solved, request } = graph
+  const predicates = [await sbomOfChain({ graph, name: 'sbom', chain: chainOf(graph) }, tools, signal)]
+  for (const { name, fileSystem } of plan.scans?.stages ?? []) {
+    const chain = fileSystem === null ? EMPTY_CHAIN : (solved[fileSystem]?.chain ?? EMPTY_CHAIN)
+    predicates.push(await sbomOfChain({ graph, name: `sbom-${name}`, chain }, tools, signal))
+  }
+  if (!plan.scans?.context) return predicates
+  const packages = await findPackages(await request.context.materialise(signal), signal)
+  const id = graph.invocationId
+  return [...predicates, toPredicate(packages, { name: 'sbom-context', id, created: createdOf(graph) })]
+}
+
+async function sbomOfChain(
+  { graph, name, chain }: { graph: BuiltGraph; name: string; chain: Chain },
+  tools: LayerTools,
+  signal: AbortSignal,
+): Promise<Predicate> {
+  await using root = await tools.snapshots.view(await materialise(tools, chain, signal))
   const packages = await findPackages(root.rootDir, signal)
-  const document = composeDocument(packages, { id: chain.id ?? 'empty', created: createdOf(graph) })
-  return { predicateType: 'https://spdx.dev/Document', fileName: 'sbom.spdx.json', predicate: document }
+  return toPredicate(packages, { name, id: chain.id ?? 'empty', created: createdOf(graph) })
+}
+
+function toPredicate(packages: readonly FoundPackage[], about: DocumentOptions): Predicate {
+  const fileName = `${about.name.replaceAll('/', '_')}.spdx.json`
+  return { predicateType: 'https://spdx.dev/Document', fileName, predicate: composeDocument(packages, about) }
+}
+
+interface DocumentOptions {
+  name: string
+  /** Tells documents of one name apart. */
+  id: string
+  created: string
 }
 
 /** The same for the same layers, so that a build from the cache says it again in the same bytes. */
@@ -30,7 +59,7 @@ function createdOf({ plan, solved, finishedAtMs }: BuiltGraph): string {
 
 export function composeDocument(
   packages: readonly FoundPackage[],
-  { id, created }: { id: string; created: string },
+  { name, id, created }: DocumentOptions,
 ): Record<string, unknown> {
   const root = { ...UNKNOWN, SPDXID: ROOT, name: 'rootfs', primaryPackagePurpose: 'CONTAINER' }
   const listed = packages.map((one) => ({
@@ -51,8 +80,8 @@ export function composeDocument(
     spdxVersion: 'SPDX-2.3',
     dataLicense: 'CC0-1.0',
     SPDXID: DOCUMENT,
-    name: 'sbom',
-    documentNamespace: `https://slipway.invalid/sbom/${id.replace(':', '-')}`,
+    name,
+    documentNamespace: `https://slipway.invalid/${encodeURIComponent(name)}/${id.replace(':', '-')}`,
     creationInfo: { created, creators: ['Organization: Slipway', 'Tool: slipway-package-databases'] },
     packages: [root, ...listed],
     relationships: [

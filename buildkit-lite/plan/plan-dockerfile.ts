@@ -8,6 +8,7 @@ import type { PlanInput } from './plan-input.ts'
 import { normalisePlatform } from './platform.ts'
 import { expandGlobals, readGraph } from './read-stages.ts'
 import { imageKey, resolveImages } from './resolve-images.ts'
+import { readScans } from './scan-args.ts'
 import { fixSourceDate } from './source-date.ts'
 import type { StageNode } from './stage-graph.ts'
 import type { StageState } from './stage-state.ts'
@@ -28,6 +29,7 @@ export async function planDockerfile(input: PlanInput, signal: AbortSignal): Pro
   if (!state) throw new SlipwayError('internal', `Stage ${target.label} was not planned`)
   return {
     steps,
+    ...readScans(states, target),
     ...(sharing.length > 0 ? { stagesOnSharedBases: sharing } : {}),
     target: finish(state, input),
     warnings: input.lint?.warnings ?? [],

@@ -14,6 +14,8 @@ export interface Plan {
   warnings: readonly PlanWarning[]
   /** SOURCE_DATE_EPOCH in Unix seconds: the time that images and what is made for them shall have. Null for the real one. */
   sourceDateEpoch: number | null
+  /** What bills of materials list besides the target; missing where nothing was asked for. */
+  scans?: { stages: readonly { name: string; fileSystem: FileSystem }[]; context: boolean }
 }
 
 /** A rule of the linter that the Dockerfile breaks, ready to be shown. */

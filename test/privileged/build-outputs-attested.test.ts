@@ -26,7 +26,11 @@ test('provenance and packages are attached, and can be had by others', async () 
     sbom: true,
   }
   const status = 'Package: zlib1g\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:1.3.dfsg-3\n\n'
-  const dockerfile = `FROM multi
+  const dockerfile = `FROM multi AS tools
+ARG BUILDKIT_SBOM_SCAN_STAGE=true
+COPY package.json /node_modules/right/package.json
+FROM multi
+COPY --from=tools /bin/tool /bin/tool
 ARG SECRET_NAME
 COPY status /var/lib/dpkg/status
 COPY package.json /app/node_modules/@acme/left/package.json
@@ -61,11 +65,12 @@ COPY package.json /app/node_modules/@acme/left/package.json
   )
   const name = `pkg:docker/${encodeURIComponent(outputs.bench.host)}/acme/attested@v1?platform=linux%2Famd64`
   const subject = [{ name, digest: { sha256: amd64.digest.slice('sha256:'.length) } }]
-  const [sbom, provenance] = statements
+  const [sbom, tools, provenance] = statements
   expect(sbom).toMatchObject({ predicateType: 'https://spdx.dev/Document', subject })
   expect(
     sbom.predicate.packages.flatMap(({ externalRefs = [] }: Listed) => externalRefs.map((one) => one.referenceLocator)),
   ).toEqual(['pkg:deb/zlib1g@1%3A1.3.dfsg-3?arch=amd64', 'pkg:npm/%40acme/left@1.2.0'])
+  expect(tools.predicate).toMatchObject({ name: 'sbom-tools', packages: [{}, { name: '@acme/left' }] })
   expect(provenance).toMatchObject({ predicateType: 'https://slsa.dev/provenance/v0.2', subject })
   expect(provenance.predicate).toMatchObject({
     builder: { id: 'https://ci.test/1' },
@@ -89,6 +94,7 @@ COPY package.json /app/node_modules/@acme/left/package.json
     'app',
     'bin',
     'provenance.json',
+    'sbom-tools.spdx.json',
     'sbom.spdx.json',
     'var',
   ])

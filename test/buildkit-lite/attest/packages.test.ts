@@ -89,7 +89,7 @@ test('links that lead out of the image are followed inside it', async () => {
 
 test('the document names every package once, and the same packages make the same bytes', () => {
   const one = { name: 'left', version: '1', purl: 'pkg:npm/left@1', license: 'MIT', path: '/n/package.json' }
-  const place = { id: 'sha256:abc', created: '2020-01-01T00:00:00Z' }
+  const place = { name: 'sbom', id: 'sha256:abc', created: '2020-01-01T00:00:00Z' }
   const document = composeDocument([one], place)
   expect(document).toMatchObject({
     spdxVersion: 'SPDX-2.3',
