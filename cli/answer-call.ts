@@ -1,7 +1,6 @@
+import { writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import type { BuildRequest } from '#buildkit-lite'
 import type { Config } from '#host/config'
 import { type Call, runCall } from './build-call.ts'
@@ -9,7 +8,7 @@ import type { BuildFlags } from './build-flags.ts'
 import type { Work } from './carry-out-build.ts'
 import { isRemote } from './open-context.ts'
 import { openRegistry } from './registry-access.ts'
-import { watchRegistry } from './watch-inputs.ts'
+import { watchRegistry } from './watch-registry.ts'
 
 /** Answers a call other than `build`, once nothing is drawn any more; needs no rights, for nothing is run. */
 export async function answerCall(
@@ -19,20 +18,20 @@ export async function answerCall(
   signal: AbortSignal,
 ): Promise<number> {
   const registry = watchRegistry(await openRegistry(config, homedir()), progress)
-  const [stdout, stderr] = [new PassThrough(), new PassThrough()]
-  const said = Promise.all([text(stdout), text(stderr)])
-  const code = await runCall(call, request, { registry, stdout, stderr, shownFile: shownFile(place, flags) }, signal)
-  stdout.end()
-  stderr.end()
-  const [answer, complaint] = await said
+  const shownName = (name: string) => nameOf(place, flags, name)
+  const { code, stdout, stderr, json } = await runCall(call, request, { registry, shownName }, signal)
   await progress.close()
-  process.stdout.write(answer)
-  process.stderr.write(complaint)
+  if (flags.metadataFile) {
+    const report = { 'result.json': JSON.parse(json) as unknown, 'result.statuscode': String(code) }
+    await writeFile(flags.metadataFile, `${JSON.stringify(report, null, 2)}\n`)
+  }
+  process.stdout.write(stdout)
+  process.stderr.write(stderr)
   return code
 }
 
 /** The Dockerfile as the person who asked can open it; one from afar keeps its name in the context. */
-function shownFile(place: string, { file }: Pick<BuildFlags, 'file'>): string | null {
-  if (file !== undefined && file !== '-') return file
-  return file === '-' || isRemote(place) ? null : join(place, 'Dockerfile')
+function nameOf(place: string, { file }: Pick<BuildFlags, 'file'>, name: string): string {
+  if (file === '-' || (file === undefined && isRemote(place))) return name
+  return file ?? join(place, name)
 }

@@ -1,4 +1,11 @@
-import { type BuildRequest, checkDockerfile, listTargets, outlineDockerfile, type Registry } from '#buildkit-lite'
+import {
+  type BuildRequest,
+  type CheckResult,
+  checkDockerfile,
+  listTargets,
+  outlineDockerfile,
+  type Registry,
+} from '#buildkit-lite'
 import { callJson } from './call-json.ts'
 import { checkError, checkText, outlineText, targetsText } from './call-text.ts'
 import { EXIT, UsageError } from './exit-codes.ts'
@@ -35,10 +42,17 @@ export function parseCall(text: string): Call {
 
 export interface CallTools {
   registry: Registry
-  stdout: NodeJS.WritableStream
-  stderr: NodeJS.WritableStream
-  /** How the Dockerfile is named to the person who asked; null for its name in the context. */
-  shownFile: string | null
+  /** How a file is named to the person who asked, by its name in the context. */
+  shownName: (name: string) => string
+}
+
+/** What a call prints, and what the command ends with. */
+export interface CallAnswer {
+  code: number
+  stdout: string
+  stderr: string
+  /** The answer as JSON, whichever form was asked for. */
+  json: string
 }
 
 /** Answers a call other than `build`; the exit code says whether the Dockerfile is without blame. */
@@ -47,20 +61,18 @@ export async function runCall(
   request: BuildRequest,
   tools: CallTools,
   signal: AbortSignal,
-): Promise<number> {
-  const { registry, stdout } = tools
+): Promise<CallAnswer> {
+  const { registry } = tools
   switch (call.method) {
     case 'check':
-      return await runCheck(call, request, tools, signal)
+      return answerCheck(call, await checkDockerfile(request, { registry }, signal), tools)
     case 'outline': {
       const outline = await outlineDockerfile(request, { registry }, signal)
-      stdout.write(call.format === 'json' ? callJson({ outline }) : outlineText(outline))
-      return EXIT.done
+      return answerWith(call, callJson({ outline }), outlineText(outline))
     }
     case 'targets': {
       const targets = await listTargets(request, signal)
-      stdout.write(call.format === 'json' ? callJson({ targets }) : targetsText(targets))
-      return EXIT.done
+      return answerWith(call, callJson({ targets }), targetsText(targets))
     }
     case 'build':
       throw new UsageError('--call build builds')
@@ -69,18 +81,14 @@ export async function runCall(
   }
 }
 
-async function runCheck(
-  { format, ignoreStatus }: Call,
-  request: BuildRequest,
-  { registry, stdout, stderr, shownFile }: CallTools,
-  signal: AbortSignal,
-): Promise<number> {
-  const check = await checkDockerfile(request, { registry }, signal)
-  stdout.write(format === 'json' ? callJson({ check }) : checkText(check, shownFile))
-  if (check.error) {
-    if (format === 'text' && check.warnings.length > 0) stdout.write('\n')
-    stderr.write(checkError(check.error, shownFile))
-    return EXIT.failed
-  }
-  return check.warnings.length > 0 && !ignoreStatus ? EXIT.failed : EXIT.done
+function answerWith({ format }: Call, json: string, text: string): CallAnswer {
+  return { code: EXIT.done, stdout: format === 'json' ? json : text, stderr: '', json }
+}
+
+function answerCheck(call: Call, check: CheckResult, { shownName }: CallTools): CallAnswer {
+  const { error, warnings } = check
+  const answer = answerWith(call, callJson({ check }), checkText(check, shownName))
+  if (!error) return { ...answer, code: warnings.length > 0 && !call.ignoreStatus ? EXIT.failed : EXIT.done }
+  const gap = call.format === 'text' && warnings.length > 0 ? '\n' : ''
+  return { ...answer, code: EXIT.failed, stdout: answer.stdout + gap, stderr: checkError(error, shownName) }
 }

@@ -1,28 +1,29 @@
 import type { CheckResult, Outline, TargetList } from '#buildkit-lite'
 
 type Warning = CheckResult['warnings'][number]
+type ShownName = (name: string) => string
 
 /** The warnings in the order of the file, as `docker buildx build --check` prints them. */
-export function checkText({ warnings, error }: CheckResult, shownFile: string | null): string {
+export function checkText({ warnings, error }: CheckResult, shownName: ShownName): string {
   const count = warnings.length
   if (count === 0) return error ? '' : 'Check complete, no warnings found.\n'
   const found = count === 1 ? '1 warning has been found!' : `${count} warnings have been found!`
   const sorted = warnings.toSorted((a, b) => a.line - b.line)
-  return [`Check complete, ${found}\n`, ...sorted.map((warning) => warningText(warning, shownFile))].join('')
+  return [`Check complete, ${found}\n`, ...sorted.map((warning) => warningText(warning, shownName))].join('')
 }
 
-function warningText({ rule, url, message, file, excerpt }: Warning, shownFile: string | null): string {
+function warningText({ rule, url, message, file, excerpt }: Warning, shownName: ShownName): string {
   const page = url === '' ? '' : ` - ${url}`
-  return `\nWARNING: ${rule}${page}\n${message}\n${renamed(excerpt, file, shownFile)}\n`
+  return `\nWARNING: ${rule}${page}\n${message}\n${renamed(excerpt, file, shownName)}\n`
 }
 
-export function checkError(error: NonNullable<CheckResult['error']>, shownFile: string | null): string {
-  return `ERROR: ${error.message}\n${renamed(error.excerpt, error.file, shownFile)}\n`
+export function checkError(error: NonNullable<CheckResult['error']>, shownName: ShownName): string {
+  return `ERROR: ${error.message}\n${renamed(error.excerpt, error.file, shownName)}\n`
 }
 
 /** An excerpt begins with the name of its file. */
-function renamed(excerpt: string, file: string, shownFile: string | null): string {
-  return shownFile === null ? excerpt : `${shownFile}${excerpt.slice(file.length)}`
+function renamed(excerpt: string, file: string, shownName: ShownName): string {
+  return shownName(file) + excerpt.slice(file.length)
 }
 
 export function outlineText({ name, description, args, secrets, ssh }: Outline): string {

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { Writable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import {
   type BuildRequest,
@@ -9,7 +8,7 @@ import {
   type Registry,
 } from '#buildkit-lite'
 import { SlipwayError } from '#domain/errors'
-import { type CallTools, parseCall, runCall } from '../../cli/build-call.ts'
+import { parseCall, runCall } from '../../cli/build-call.ts'
 import { UsageError } from '../../cli/exit-codes.ts'
 
 const folder = new URL('../fixtures/calls/', import.meta.url)
@@ -56,19 +55,10 @@ async function requestOf(name: string, settings: Partial<BuildRequest>): Promise
 }
 
 async function call(name: string, text: string, settings: Partial<BuildRequest> & { shownFile?: string } = {}) {
-  const { shownFile = null, ...rest } = settings
+  const { shownFile, ...rest } = settings
   await using request = await requestOf(name, rest)
-  const printed = { stdout: '', stderr: '' }
-  const into = (key: keyof typeof printed) =>
-    new Writable({
-      write(chunk, _encoding, done) {
-        printed[key] += String(chunk)
-        done()
-      },
-    })
-  const tools = { registry: registry as Registry, stdout: into('stdout'), stderr: into('stderr'), shownFile }
-  const code = await runCall(parseCall(text), request, tools satisfies CallTools, signal)
-  return { code, ...printed }
+  const shownName = (file: string) => shownFile ?? file
+  return await runCall(parseCall(text), request, { registry: registry as Registry, shownName }, signal)
 }
 
 const golden = (name: string) => new URL(name, folder).pathname
@@ -85,6 +75,7 @@ describe('check', () => {
     await expect(text.stdout + text.stderr).toMatchFileSnapshot(golden(`${name}/check.txt`))
     const json = await call(name, 'check,format=json')
     expect(json.code).toBe(code)
+    expect(json.stdout).toBe(text.json)
     await expect(json.stdout).toMatchFileSnapshot(golden(`${name}/check.json`))
   })
 

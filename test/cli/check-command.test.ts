@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdtempDisposable, writeFile } from 'node:fs/promises'
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -20,9 +20,13 @@ test('--check builds nothing, makes nothing, and exits with 1 where it warns', a
     code: 0,
     stdout: 'Check complete, no warnings found.\n',
   })
-  const warned = await check('FROM scratch AS Web\nRUN exit 7\n', '--check')
+  const report = join(dir.path, 'report.json')
+  const warned = await check('FROM scratch AS Web\nRUN exit 7\n', '--check', `--metadata-file=${report}`)
   expect(warned.code).toBe(1)
   expect(warned.stdout).toContain('Check complete, 1 warning has been found!\n\nWARNING: StageNameCasing - https://')
   expect(warned.stdout).toContain(`\n${join(dir.path, 'Dockerfile')}:1\n`)
+  expect(JSON.parse(await readFile(report, 'utf8'))).toMatchObject({
+    'result.json': { warnings: [{ ruleName: 'StageNameCasing' }] },
+  })
   expect(existsSync(join(dir.path, 'data'))).toBe(false)
 }, 30_000)
