@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type BuildRequest, DEFAULT_RUN_SETTINGS, type Entitlement } from '#buildkit-lite'
 import { SourceError } from '#domain/errors'
@@ -82,7 +82,7 @@ describe('what needs an entitlement', () => {
 
   test('every privilege, granted: capabilities, no filter, writable /sys, the host’s devices', async () => {
     const dockerfile = `FROM busybox
-RUN --security=insecure grep -E 'Cap(Eff|Bnd)|Seccomp:|NoNewPrivs' /proc/self/status; ls /proc/sched_debug /dev/loop-control 2>&1; \\
+RUN --security=insecure grep -E 'Cap(Eff|Bnd)|Seccomp:|NoNewPrivs' /proc/self/status; ls /dev/loop-control /dev/kmsg 2>&1; \\
   grep -E ' /sys (sysfs|ro)' /proc/mounts; echo 1 > /proc/sys/vm/drop_caches && echo may; mknod /tmp/n b 7 0 && echo made
 `
     const { output } = await bench.buildFiles({ Dockerfile: dockerfile }, allowing('security.insecure'))
@@ -90,6 +90,8 @@ RUN --security=insecure grep -E 'Cap(Eff|Bnd)|Seccomp:|NoNewPrivs' /proc/self/st
     expect(output).toContain(`CapEff:\t${own}\nCapBnd:\t${own}\n`)
     expect(output).toMatch(/Seccomp:\t0/)
     expect(output).toContain('may\nmade\n')
+    for (const device of ['kmsg', 'loop-control'].filter((name) => existsSync(`/dev/${name}`)))
+      expect(output).toMatch(new RegExp(`^/dev/${device}$`, 'm'))
   })
 })
 
