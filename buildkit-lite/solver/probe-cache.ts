@@ -7,7 +7,9 @@ import { type KeyContext, type StepKey, stepKey } from './step-key.ts'
 import type { StepScope } from './step-scope.ts'
 
 /** What the cache says of a step. A miss knows every key that its result is to be kept under. */
-export type Probe = { kind: 'hit'; step: CachedStep; keys: readonly string[] } | { kind: 'miss'; keys: readonly StepKey[]; reason: string }
+export type Probe =
+  | { kind: 'hit'; step: CachedStep; keys: readonly string[] }
+  | { kind: 'miss'; keys: readonly StepKey[]; reason: string }
 
 /**
  * Looks the step up by the keys of its inputs, and if that fails by the content of the files that it reads from other
