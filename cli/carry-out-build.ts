@@ -16,7 +16,7 @@ import { openEngine } from './engine.ts'
 import type { Progress } from './progress.ts'
 import type { ReadFlags } from './read-flags.ts'
 import { readRequest } from './read-request.ts'
-import { watchRegistry } from './watch-inputs.ts'
+import { watchRegistry } from './watch-registry.ts'
 
 /** One call of the command: what was asked for, and whom to tell. */
 export interface Work {

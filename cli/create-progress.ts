@@ -64,7 +64,7 @@ class Feed implements Progress {
     if (title.includes('load build definition')) this.#definition ??= vertex
     await this.#start(vertex, null)
     try {
-      const result = await work((text) => this.#draw({ kind: 'status', vertex, text }))
+      const result = await work((text, amount) => this.#draw({ kind: 'status', vertex, text, amount: amount ?? null }))
       await this.#end(vertex, { kind: 'done' })
       return result
     } catch (error) {

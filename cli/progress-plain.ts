@@ -1,8 +1,10 @@
 import pc from 'picocolors'
 import {
+  type Amount,
   type Ending,
   type ProgressOptions,
   type ProgressView,
+  statusText,
   type Vertex,
   type VertexEvent,
   write,
@@ -73,7 +75,7 @@ class PlainLog implements ProgressView {
       case 'started':
         return event.missReason === null ? [] : [this.#colors.dim(`not cached: ${event.missReason}`)]
       case 'status':
-        return [`${event.text} done`]
+        return isUnderWay(event.amount) ? [] : [`${statusText(event.text, event.amount)} done`]
       case 'output':
         return event.lines.map((line) => `${seconds.toFixed(3)} ${cleanLine(line)}`)
       case 'warned':
@@ -132,6 +134,11 @@ class PlainLog implements ProgressView {
     }, QUIET_MS + 1)
     this.#timer.unref()
   }
+}
+
+/** Here only the end of a transfer is a line. */
+function isUnderWay(amount: Amount | null): boolean {
+  return amount !== null && amount.currentBytes < amount.totalBytes
 }
 
 function endingOf(ending: Ending, seconds: number, colors: ReturnType<typeof pc.createColors>): string {

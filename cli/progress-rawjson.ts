@@ -1,4 +1,5 @@
 import {
+  type Amount,
   type ProgressOptions,
   type ProgressView,
   type Vertex,
@@ -32,7 +33,7 @@ function* statusesOf(event: VertexEvent): Generator<object> {
       return
     }
     case 'status':
-      yield { statuses: [statusOf(event.vertex, event.text, timestamp)] }
+      yield { statuses: [statusOf(event.vertex, event.text, timestamp, event.amount)] }
       return
     case 'output':
       if (event.bytes.length > 0) {
@@ -73,8 +74,11 @@ function reasonOf(vertex: Vertex, reason: string, timestamp: string): object {
   return statusOf(vertex, `not cached: ${reason}`, timestamp)
 }
 
-function statusOf(vertex: Vertex, text: string, timestamp: string): object {
-  return { id: text, vertex: vertex.digest, current: 0, timestamp, started: timestamp, completed: timestamp }
+function statusOf(vertex: Vertex, text: string, timestamp: string, amount: Amount | null = null): object {
+  const { currentBytes: current = 0, totalBytes: total = 0 } = amount ?? {}
+  const completed = current >= total ? { completed: timestamp } : {}
+  const sizes = { current, ...(total > 0 ? { total } : {}) }
+  return { id: text, vertex: vertex.digest, ...sizes, timestamp, started: timestamp, ...completed }
 }
 
 function warningOf(vertex: Vertex, warning: Warning): object {

@@ -1,5 +1,5 @@
 import stringWidth from 'string-width'
-import type { ProgressOptions, ProgressView, Vertex, VertexEvent } from './progress.ts'
+import { type ProgressOptions, type ProgressView, statusText, type Vertex, type VertexEvent } from './progress.ts'
 import { type Row, renderFrame, TAIL_ROWS } from './progress-frame.ts'
 
 /** No more than 20 pictures a second. */
@@ -20,6 +20,8 @@ export function createTerminalView(options: ProgressOptions): ProgressView {
 
 interface LiveRow extends Row {
   statuses: string[]
+  /** What each status is of. */
+  subjects: string[]
   printed: string[]
   rest: string
 }
@@ -71,10 +73,14 @@ class TerminalView implements ProgressView {
     switch (event.kind) {
       case 'started':
         row.startedAtMs = event.atMs
-        if (event.missReason !== null) row.statuses.push(`not cached: ${event.missReason}`)
+        if (event.missReason !== null) addStatus(row, 'not cached', `not cached: ${event.missReason}`)
         return
       case 'status':
-        return addStatus(row.statuses, event.text)
+        return addStatus(
+          row,
+          event.amount === null ? subjectOf(event.text) : event.text,
+          statusText(event.text, event.amount),
+        )
       case 'output':
         row.printed = [...row.printed, ...event.lines.slice(-TAIL_ROWS)].slice(-TAIL_ROWS)
         row.rest = event.rest
@@ -101,6 +107,7 @@ class TerminalView implements ProgressView {
       startedAtMs,
       endedAtMs: null,
       statuses: [],
+      subjects: [],
       tail: [],
       printed: [],
       rest: '',
@@ -146,13 +153,16 @@ class TerminalView implements ProgressView {
   }
 }
 
-/** A status takes the place of the one that has the same beginning. */
-function addStatus(statuses: string[], text: string): void {
-  const subject = subjectOf(text)
-  const at = statuses.findIndex((one) => subjectOf(one) === subject)
+/** A status takes the place of the last one of the same subject. */
+function addStatus({ statuses, subjects }: LiveRow, subject: string, text: string): void {
+  const at = subjects.indexOf(subject)
   if (at >= 0) statuses[at] = text
-  else statuses.push(text)
+  else {
+    statuses.push(text)
+    subjects.push(subject)
+  }
   statuses.splice(0, statuses.length - MAX_STATUSES)
+  subjects.splice(0, subjects.length - MAX_STATUSES)
 }
 
 function subjectOf(text: string): string {

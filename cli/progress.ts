@@ -17,8 +17,13 @@ export interface Progress {
   readonly failures: readonly { name: string; lines: readonly string[] }[]
 }
 
-/** The last word counts of those that begin alike up to the colon. */
-export type Tell = (text: string) => Promise<void>
+/** Of what is told of one thing the last word counts; with an amount, of how much of it is there. */
+export type Tell = (text: string, amount?: Amount) => Promise<void>
+
+export interface Amount {
+  currentBytes: number
+  totalBytes: number
+}
 
 export interface ProgressOptions {
   output: NodeJS.WritableStream & { isTTY?: boolean; columns?: number; rows?: number }
@@ -41,7 +46,7 @@ export type Ending = { kind: 'cached' } | { kind: 'done' } | { kind: 'failed'; m
 export type VertexEvent = { atMs: number } & (
   | { kind: 'planned'; vertices: readonly Vertex[] }
   | { kind: 'started'; vertex: Vertex; missReason: string | null }
-  | { kind: 'status'; vertex: Vertex; text: string }
+  | { kind: 'status'; vertex: Vertex; text: string; amount: Amount | null }
   /** `lines` are those that are complete now, `rest` is the one that is not. */
   | { kind: 'output'; vertex: Vertex; stream: 1 | 2; bytes: Buffer; lines: readonly string[]; rest: string }
   | { kind: 'warned'; vertex: Vertex; warnings: readonly Warning[] }
@@ -52,6 +57,25 @@ export type VertexEvent = { atMs: number } & (
 export interface ProgressView {
   draw(event: VertexEvent): Promise<void>
   close(): Promise<void>
+}
+
+const UNITS = ['kB', 'MB', 'GB', 'TB']
+
+/** `61B`, `2.13kB`: with three digits, as other builders write sizes. */
+export function sizeOf(bytes: number): string {
+  let value = bytes
+  let unit = 'B'
+  for (const next of UNITS) {
+    if (value < 1000) break
+    value /= 1000
+    unit = next
+  }
+  return `${unit === 'B' ? value : value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)}${unit}`
+}
+
+/** `sha256:… 3.40MB / 29.1MB` */
+export function statusText(text: string, amount: Amount | null): string {
+  return amount === null ? text : `${text} ${sizeOf(amount.currentBytes)} / ${sizeOf(amount.totalBytes)}`
 }
 
 /** Writes and waits until the other side has taken it. */

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { ImageSettings } from '#buildkit-lite'
-import { readFields } from './flag-values.ts'
 import { UsageError } from './exit-codes.ts'
+import { readFields } from './flag-values.ts'
 import { flagOf, IMAGE_KEYS, isAnnotationKey, readOutputSettings } from './output-settings.ts'
 
 /** One place that the result goes to. `dest` `-` is standard output. */

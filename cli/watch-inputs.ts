@@ -1,6 +1,5 @@
-import { type BuildContext, dockerfileNames, type Registry } from '#buildkit-lite'
-import { formatImageReference, parseImageReference } from '#domain/image-reference'
-import type { Progress } from './progress.ts'
+import { type BuildContext, dockerfileNames } from '#buildkit-lite'
+import { type Progress, sizeOf } from './progress.ts'
 
 /** The same context; reading the Dockerfile and listing the files are shown, once each. */
 export function watchContext(
@@ -29,20 +28,11 @@ export function watchContext(
       return bytes
     })
   }
-  return replace(context, { entries, readFile })
-}
-
-/** The same client; finding out what is behind a name is shown. */
-export function watchRegistry(registry: Registry, progress: Pick<Progress, 'during'>): Registry {
-  const resolve: Registry['resolve'] = async (name, platform, signal) => {
-    const title = `[internal] load metadata for ${formatImageReference(parseImageReference(name))}`
-    return await progress.during(title, async () => await registry.resolve(name, platform, signal))
-  }
-  return replace(registry, { resolve })
+  return replaceMethods(context, { entries, readFile })
 }
 
 /** `target` with some of its methods replaced; the others are its own, whatever class it is of. */
-function replace<T extends object>(target: T, methods: Partial<T>): T {
+export function replaceMethods<T extends object>(target: T, methods: Partial<T>): T {
   return new Proxy(target, {
     get: (_target, key) => {
       if (Object.hasOwn(methods, key)) return Reflect.get(methods, key)
@@ -50,18 +40,4 @@ function replace<T extends object>(target: T, methods: Partial<T>): T {
       return typeof value === 'function' ? value.bind(target) : value
     },
   })
-}
-
-const UNITS = ['kB', 'MB', 'GB', 'TB']
-
-/** `61B`, `2.13kB`: with three digits, as other builders write sizes. */
-export function sizeOf(bytes: number): string {
-  let value = bytes
-  let unit = 'B'
-  for (const next of UNITS) {
-    if (value < 1000) break
-    value /= 1000
-    unit = next
-  }
-  return `${unit === 'B' ? value : value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)}${unit}`
 }
