@@ -88,7 +88,7 @@ test('a program for another machine is refused before anything is built, and an 
   expect(refused.code).toBe(1)
   expect(refused.stderr).toContain('"RUN x" of stage stage-1 is for linux/s390x')
   expect(refused.stderr).toContain('5 | >>> RUN x')
-  expect(refused.stderr).not.toMatch(/COPY Dockerfile \/$/m)
+  expect(refused.stderr).not.toMatch(/^#\d+ .*COPY Dockerfile/m)
   await bench.write({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /' })
   const flags = ['--platform', 'linux/s390x', '--build-arg', 'BUILDKIT_MULTI_PLATFORM=1']
   const { code } = await bench.build([...flags, '-o', 'type=oci,tar=false,dest=foreign', '--metadata-file', 'metadata'])
