@@ -45,9 +45,9 @@ export async function digestFiles(
       named.add(parent)
     }
     const prefix = one.keepsParents ? one.path.slice(1) : one.name
-    // Of a directory that is named itself only the content counts, but its name tells two of them apart.
+    // Of a directory that is named itself the content is copied; its name and mode tell two of them apart.
     if (one.entry.kind !== 'directory' || one.keepsParents) await add(prefix, one.path, one.entry)
-    else files.push({ name: toText(prefix), digest: digestOf([prefix, 'directory']) })
+    else files.push({ name: toText(prefix), digest: digestOf([prefix, 'directory', one.entry.mode]) })
     if (one.entry.kind !== 'directory' || one.keepsParents) continue
     for (const { relative, path, entry } of walk(source.tree, one.path, source.exclusion)) {
       signal.throwIfAborted()
