@@ -13,6 +13,7 @@ export class OutputTail {
     this.#open.set(stream, open)
     // Of a long piece only its end can be among the last lines.
     const recent = bytes.subarray(-MAX_LINES * MAX_LINE_CHARACTERS)
+    if (recent.length < bytes.length) open.text = ''
     const lines = (open.text + open.decoder.write(recent)).split('\n')
     open.text = (lines.pop() ?? '').slice(-MAX_LINE_CHARACTERS)
     this.#keep(lines)

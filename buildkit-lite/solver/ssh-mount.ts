@@ -34,6 +34,9 @@ export async function mountSsh(
   return { mount: { kind: 'bind', source, target: mount.target, readonly: false }, pointKind: 'file' }
 }
 
+/** Each costs this process two descriptors; a step that wants more is turned away. */
+const MAX_CONNECTIONS = 100
+
 /** Listens at `path` and copies bytes between each connection and one to `agent`. Disposing ends all of them. */
 async function forwardSocket(path: string, agent: string): Promise<AsyncDisposable> {
   const open = new Set<Socket>()
@@ -41,10 +44,13 @@ async function forwardSocket(path: string, agent: string): Promise<AsyncDisposab
     const outside = createConnection({ path: agent, allowHalfOpen: true })
     for (const socket of [inside, outside]) {
       open.add(socket)
+      // Whoever hangs up is no trouble of ours.
+      socket.on('error', () => {})
       socket.once('close', () => open.delete(socket))
     }
     void connect(inside, outside)
   })
+  server.maxConnections = MAX_CONNECTIONS
   server.listen(path)
   await once(server, 'listening')
   return {

@@ -102,9 +102,8 @@ test('an agent that has to be there is asked for by its id', async () => {
 })
 
 test('an agent that does not answer looks like one that hangs up', async () => {
-  const dockerfile = 'FROM busybox\nCOPY --from=tools . /\nRUN --mount=type=ssh /usr/bin/ssh-add -l 2>&1 || true\n'
+  const dockerfile =
+    'FROM busybox\nCOPY --from=tools . /\nRUN --mount=type=ssh /usr/bin/ssh-add -l > /dev/null 2>&1 || echo hung up\n'
   const change = { namedContexts: await sshTools(), ...withAgents({ default: join(bench.dataDir, 'gone.sock') }) }
-  expect((await bench.buildFiles({ Dockerfile: dockerfile }, change)).output).toMatch(
-    /communication with agent failed|error fetching/,
-  )
+  expect((await bench.buildFiles({ Dockerfile: dockerfile }, change)).output).toBe('hung up\n')
 })
