@@ -1,5 +1,6 @@
 import { type FetchOptions, type NamedContext, openDirectoryContext, parseGitUrl } from '#buildkit-lite'
-import { SlipwayError } from '#domain/errors'
+import { messageOf, SlipwayError } from '#domain/errors'
+import { parseImageReference } from '#domain/image-reference'
 import { UsageError } from './exit-codes.ts'
 import { readPairs } from './flag-values.ts'
 import { isRemote, openContext } from './open-context.ts'
@@ -19,7 +20,7 @@ export async function readContexts(
   const contexts: Record<string, NamedContext> = {}
   for (const [name, place] of Object.entries(readPairs('--build-context', flags))) {
     if (place.startsWith(LAYOUT)) contexts[name] = readLayout(place.slice(LAYOUT.length))
-    else if (place.startsWith(IMAGE)) contexts[name] = { kind: 'image', reference: place.slice(IMAGE.length) }
+    else if (place.startsWith(IMAGE)) contexts[name] = readImage(name, place)
     else contexts[name] = { kind: 'context', context: stack.use(await openNamed(name, place, options, signal)) }
   }
   return contexts
@@ -47,6 +48,16 @@ async function openNamed(name: string, place: string, options: Omit<FetchOptions
       throw wrong(`cannot be used: ${error.message}`)
     throw error
   }
+}
+
+function readImage(name: string, place: string): NamedContext {
+  const reference = place.slice(IMAGE.length)
+  try {
+    parseImageReference(reference)
+  } catch (error) {
+    throw new UsageError(`--build-context ${name}=${place}: ${messageOf(error)}`)
+  }
+  return { kind: 'image', reference }
 }
 
 /** `PLACE`, `PLACE:TAG` or `PLACE@sha256:…`; the place is a directory or a tar. */

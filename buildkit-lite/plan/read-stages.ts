@@ -109,7 +109,11 @@ function readPlatform(
   try {
     return parsePlatform(text, input.platform)
   } catch (error) {
-    if (error instanceof SyntaxFault) throw new SyntaxFault(`${error.message}${meant}`, { cause: error })
+    // As in other builders, the message has both what is written and what it stands for.
+    if (error instanceof SyntaxFault) {
+      const message = error.message.replace(`platform ${text}:`, () => `platform ${written}:`)
+      throw new SyntaxFault(`${message}${meant}`, { cause: error })
+    }
     throw error
   }
 }

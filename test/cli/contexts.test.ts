@@ -214,7 +214,7 @@ test('further contexts are directories with their own ignore file, layouts, imag
   expect(e?.kind === 'context' ? await list(e.context) : []).toEqual(['r'])
 })
 
-test.for(['x=', 'x=-', 'x=/surely/not/there', 'x=ftp://h/x.tar', 'x=ext::sh'])(
+test.for(['x=', 'x=-', 'x=/surely/not/there', 'x=ftp://h/x.tar', 'x=ext::sh', 'x=docker-image://Bad!'])(
   '--build-context %s is a mistake',
   async (flag) => {
     await using stack = new AsyncDisposableStack()

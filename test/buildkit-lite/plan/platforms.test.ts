@@ -109,6 +109,10 @@ test.for([
   ],
   ['FROM --platform=$NO base', 'empty platform value from expression $NO'],
   ['FROM --platform=vax base', 'failed to parse platform vax: "vax": unknown operating system or architecture'],
+  [
+    'FROM --platform=${NO:-vax} base',
+    'failed to parse platform ${NO:-vax}: "vax": unknown operating system or architecture',
+  ],
 ] as const)('%s', async ([text, message]) => {
   await expect(plan(text, { platform: amd64 })).rejects.toMatchObject({ kind: 'dockerfile-invalid', line: 1, message })
 })
