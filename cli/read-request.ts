@@ -9,7 +9,7 @@ import { builderDir } from './engine.ts'
 import { DEFAULT_DOCKERFILE, findDockerfile } from './find-dockerfile.ts'
 import { readPairs, splitList } from './flag-values.ts'
 import { isRemote, kindOfPlace, openContext } from './open-context.ts'
-import type { Progress } from './progress.ts'
+import { type Progress, sizeOf } from './progress.ts'
 import { hasFetched, readContexts } from './read-contexts.ts'
 import { readSecrets } from './read-secrets.ts'
 import { readHosts, readNetwork, readRunSettings } from './run-settings.ts'
@@ -102,6 +102,13 @@ const TITLES = {
   stdin: () => '[internal] load remote build context',
   url: () => '[internal] load remote build context',
   git: (place: string) => `[internal] load git source ${place}`,
+}
+
+/** One that is not read from the context is at hand already. */
+async function showDockerfile({ name, text }: { name: string; text: string }, progress: Progress): Promise<void> {
+  await progress.during(`[internal] load build definition from ${name}`, async (tell) => {
+    await tell(`reading dockerfile: ${sizeOf(Buffer.byteLength(text))}`)
+  })
 }
 
 function contextTitle(place: string): string {

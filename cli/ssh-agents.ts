@@ -1,20 +1,20 @@
 import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { openScratch } from '#buildkit-lite'
+import { openSecretScratch } from '#buildkit-lite'
 import { messageOf } from '#domain/errors'
 import { environmentValue } from '#host/config'
-import { ExecError, exited, run, spawn } from '#host/exec'
+import { type ChildProcess, ExecError, run, spawn } from '#host/exec'
 import { openSys } from '#host/sys'
 import { UsageError } from './exit-codes.ts'
 import { splitFields } from './flag-values.ts'
 
 /**
  * `--ssh default|ID[=SOCKET|KEY[,KEY…]]`: the sockets of agents by id. For keys an agent of our own is started, which
- * ends with `stack`; its socket lies below `stateDir`.
+ * ends with `stack`.
  */
 export async function openSshAgents(
   flags: readonly string[],
-  { stateDir, stack }: { stateDir: string; stack: AsyncDisposableStack },
+  stack: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<Record<string, string>> {
   const agents: Record<string, string> = {}
@@ -24,7 +24,7 @@ export async function openSshAgents(
     if (id === '') throw new UsageError(`--ssh "${flag}" has no id`)
     const paths = equals < 0 ? [] : splitFields(flag.slice(equals + 1)).filter((path) => path !== '')
     if (agents[id] !== undefined) throw new UsageError(`--ssh ${id} is given twice`)
-    agents[id] = (await findSocket(flag, paths)) ?? (await startAgent(id, paths, { stateDir, stack }, signal))
+    agents[id] = (await findSocket(flag, paths)) ?? (await startAgent(id, paths, stack, signal))
   }
   return agents
 }
@@ -41,26 +41,31 @@ async function findSocket(flag: string, paths: readonly string[]): Promise<strin
   return resolve(path)
 }
 
-const READY_MS = 5000
-
+/** An agent with these keys; it ends with `stack`, and with this process whatever becomes of it. */
 async function startAgent(
   id: string,
   keys: readonly string[],
-  { stateDir, stack }: { stateDir: string; stack: AsyncDisposableStack },
+  stack: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<string> {
-  const { dir } = stack.use(await openScratch(openSys(), stateDir))
+  const { dir } = stack.use(await openSecretScratch(openSys()))
   const socket = join(dir, 'agent.sock')
-  const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore', detached: true })
-  const ended = exited(agent)
-  stack.defer(async () => {
-    agent.kill('SIGTERM')
-    await ended.catch(() => {})
+  // It lives as long as the command that it starts, which tells its environment and then waits for our end of the pipe.
+  const command = ['cat', '/proc/self/environ', '-']
+  const env = { PATH: environmentValue('PATH') }
+  const agent = spawn('ssh-agent', ['-a', socket, ...command], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    detached: true,
+    env,
   })
-  await ready(socket, ended, signal)
-  const env = { SSH_AUTH_SOCK: socket, PATH: environmentValue('PATH') }
+  const pid = await agentPid(agent)
+  stack.defer(() => {
+    agent.stdin?.end()
+    process.kill(pid)
+  })
   for (const key of keys) {
-    await run('ssh-add', ['-q', resolve(key)], { env, signal, input: '' }).catch((error: unknown) => {
+    const add = run('ssh-add', ['-q', resolve(key)], { env: { ...env, SSH_AUTH_SOCK: socket }, signal, input: '' })
+    await add.catch((error: unknown) => {
       const why = error instanceof ExecError ? error.stderr.trim() : messageOf(error)
       throw new UsageError(`--ssh ${id}: key ${key} cannot be used: ${why}. A key with a passphrase needs an agent`)
     })
@@ -68,17 +73,14 @@ async function startAgent(
   return socket
 }
 
-async function ready(socket: string, ended: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  let gone: unknown = null
-  ended.then(
-    () => (gone = new Error('it ended')),
-    (error: unknown) => (gone = error),
-  )
-  const deadlineMs = performance.now() + READY_MS
-  while (!(await stat(socket).catch(() => null))) {
-    signal.throwIfAborted()
-    if (gone || performance.now() > deadlineMs)
-      throw new UsageError(`ssh-agent could not be started (package openssh-client): ${messageOf(gone ?? 'no socket')}`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
+/** The agent listens when it starts the command. */
+async function agentPid(agent: ChildProcess): Promise<number> {
+  agent.on('error', () => {})
+  let environment = ''
+  for await (const piece of agent.stdout ?? []) {
+    environment += String(piece)
+    const pid = /(?:^|\0)SSH_AGENT_PID=(\d+)\0/.exec(environment)?.[1]
+    if (pid !== undefined) return Number(pid)
   }
+  throw new UsageError('--ssh with a key needs ssh-agent, which could not be started (package openssh-client)')
 }
