@@ -61,10 +61,11 @@ export async function readRequest(
 ): Promise<Omit<BuildRequest, 'image' | 'platform'>> {
   const secrets = await readSecrets(flags.secret)
   const { dockerfile, ...ownIgnore } = await findDockerfile(place, flags.file)
+  if ('text' in dockerfile) await showDockerfile(dockerfile, progress)
   const isFetched = isRemote(place) || hasFetched(flags.buildContext)
   const workDir = isFetched ? await openWorkDir(dataDir, stack) : ''
   const stateDir = builderDir(dataDir)
-  const sshAgents = await openSshAgents(flags.ssh, { stateDir, stack }, signal)
+  const sshAgents = await openSshAgents(flags.ssh, stack, signal)
   const fetching = { workDir, secrets, ...fetchOptions({ stateDir, sshAgents, buildArgs: asked.buildArgs }) }
   const inside = 'path' in dockerfile ? { dockerfile: dockerfile.path } : {}
   const context = await progress.during(contextTitle(place), async () =>
