@@ -9,6 +9,7 @@ import { makePlan, type ReadyPlan } from './make-plan.ts'
 import type { Platform } from './plan/plan.ts'
 import { createRemoteSources } from './remote/remote-sources.ts'
 import { withoutLostLayers } from './remote-cache/lost-layer.ts'
+import { sideBySide } from './side-by-side.ts'
 import { checkPlatforms } from './solver/check-platforms.ts'
 import { readEmulators } from './solver/emulators.ts'
 import { checkEntitlements } from './solver/entitlements.ts'
@@ -67,23 +68,13 @@ async function solveGraphs(
   signal: AbortSignal,
 ): Promise<BuiltGraph[]> {
   const shared = { invocationId: randomUUID(), twins: new Map() }
-  const stop = new AbortController()
-  const either = AbortSignal.any([signal, stop.signal])
-  let failure: unknown
-  const solving = platforms.map(async (platform) => {
-    const own: BuildTools = { ...tools, report: (event) => tools.report(event, platform) }
-    try {
-      return await solveGraph({ ...request, platform }, own, shared, either)
-    } catch (error) {
-      // What the others end with now only follows from this one.
-      if (!stop.signal.aborted) failure = error
-      stop.abort(error)
-      throw error
-    }
-  })
-  const results = await Promise.allSettled(solving)
-  if (stop.signal.aborted) throw failure
-  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+  return await sideBySide(
+    platforms.map((platform) => async (signal: AbortSignal) => {
+      const own: BuildTools = { ...tools, report: (event) => tools.report(event, platform) }
+      return await solveGraph({ ...request, platform }, own, shared, signal)
+    }),
+    signal,
+  )
 }
 
 async function solveGraph(

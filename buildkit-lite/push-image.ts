@@ -3,6 +3,7 @@ import { type ImageReference, Tag } from '#domain/image-reference'
 import type { BuiltResult } from './built-result.ts'
 import type { BuiltImage } from './contract.ts'
 import type { Registry } from './registry/contract.ts'
+import { sideBySide } from './side-by-side.ts'
 
 /** Pushes an image to each reference's repository, and then under its tag. */
 export async function pushImage(
@@ -84,21 +85,13 @@ async function pushBlobs(
   signal: AbortSignal,
 ): Promise<void> {
   const mountFrom = mountSource(image, to)
-  const stop = new AbortController()
-  const either = AbortSignal.any([signal, stop.signal])
-  const pushes = image.layers.map(async (layer) => {
+  const pushes = image.layers.map((layer) => async (signal: AbortSignal) => {
     const { digest, size: sizeBytes } = layer.descriptor
-    const open = async (): Promise<Readable> => await image.content.open(layer, either)
-    await registry.pushBlob(to, { digest, sizeBytes, open, ...mountFrom }, either)
+    const open = async (): Promise<Readable> => await image.content.open(layer, signal)
+    await registry.pushBlob(to, { digest, sizeBytes, open, ...mountFrom }, signal)
   })
-  pushes.push(registry.pushBlob(to, { ...smallBlob(image.config), digest: image.configDigest }, either))
-  try {
-    await Promise.all(pushes)
-  } catch (error) {
-    stop.abort(error)
-    await Promise.allSettled(pushes)
-    throw error
-  }
+  const config = { ...smallBlob(image.config), digest: image.configDigest }
+  await sideBySide([...pushes, (signal) => registry.pushBlob(to, config, signal)], signal)
 }
 
 function mountSource({ baseRepository }: BuiltImage, to: ImageReference): { mountFrom?: string } {

@@ -3,6 +3,7 @@ import type { BuiltGraph } from './built-result.ts'
 import type { ImageSettings } from './contract.ts'
 import { compressionOf } from './layers/compression.ts'
 import { type LayerForm, repackLayer } from './layers/repack-layer.ts'
+import { sideBySide } from './side-by-side.ts'
 import { type Chain, type ChainLayer, EMPTY_CHAIN, extendChain } from './solver/chain.ts'
 import { fetchBlob, isAvailable } from './solver/layer-files.ts'
 import { createSemaphore } from './solver/semaphore.ts'
@@ -22,14 +23,13 @@ export async function rewriteChain(
   const forms = chain.layers.map((one) => formOf(one, settings, graph.plan.sourceDateEpoch))
   if (forms.every((form) => form === null)) return chain
   const slots = createSemaphore(availableParallelism())
-  const layers = await Promise.all(
-    chain.layers.map(async (one, index): Promise<ChainLayer> => {
-      const form = forms[index]
-      if (!form) return one
-      using _slot = await slots.acquire(signal)
-      return await rewrite(one, { form, scope: graph.request.cacheScope }, tools, signal)
-    }),
-  )
+  const works = chain.layers.map((one, index) => async (signal: AbortSignal): Promise<ChainLayer> => {
+    const form = forms[index]
+    if (!form) return one
+    using _slot = await slots.acquire(signal)
+    return await rewrite(one, { form, scope: graph.request.cacheScope }, tools, signal)
+  })
+  const layers = await sideBySide(works, signal)
   return extendChain(EMPTY_CHAIN, layers)
 }
 

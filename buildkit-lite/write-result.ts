@@ -11,6 +11,7 @@ import { annotationsAt } from './image/annotations.ts'
 import { composeIndex, type IndexEntry } from './image/compose-index.ts'
 import { DOCKER_TYPES, OCI_TYPES } from './image/media-types.ts'
 import { settle } from './image/settle-settings.ts'
+import { sideBySide } from './side-by-side.ts'
 import { type ImageTools, writeImage } from './write-image.ts'
 
 export interface WriteOptions {
@@ -32,7 +33,8 @@ export async function writeResult(
   const epoch = graphs.find(({ plan }) => plan.sourceDateEpoch !== null)?.plan.sourceDateEpoch ?? null
   const { settings, notes } = settle(options.settings, epoch)
   const types = settings.ociMediaTypes ? OCI_TYPES : DOCKER_TYPES
-  const written = await Promise.all(graphs.map((graph) => writeImage(graph, settings, { tools, types }, signal)))
+  const writes = graphs.map((graph) => (signal: AbortSignal) => writeImage(graph, settings, { tools, types }, signal))
+  const written = await sideBySide(writes, signal)
   const [first, ...others] = written
   if (!first) throw new SlipwayError('internal', 'A result of no platforms was asked for, expected at least one')
   const images: BuiltResult['images'] = [first, ...others]
