@@ -80,7 +80,11 @@ function addTriggers(stage: StageNode, images: ReadonlyMap<string, ResolvedImage
   const { source, directives } = input.dockerfile
   // A trigger of this file is read with its escape; which one the file of an image had, nobody knows.
   const escape = stage.base.kind === 'stage' ? directives.escape : '\\'
-  const triggers = triggersOf(stage.base, images).map((text) => parseTrigger({ text, escape }, source, stage.parsed))
+  const triggers = triggersOf(stage.base, images).map((text) => {
+    const placed = parseTrigger({ text, escape }, source, stage.parsed)
+    // It says where an instruction comes from that the stage itself does not have.
+    return { ...placed, title: `ONBUILD ${placed.title}` }
+  })
   if (triggers.length > 0) stage.instructions = [...triggers, ...stage.instructions]
 }
 

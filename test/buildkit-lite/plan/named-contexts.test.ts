@@ -70,5 +70,5 @@ test('the config of an image that stands in for a stage goes on, but not its tri
 test('triggers of an image that stands in for another image fire', async () => {
   const resolver = resolverOf({ other: imageOf({ OnBuild: ['RUN fires'] }) })
   const planned = await plan('FROM alpine', { namedContexts: { alpine: image('other') }, resolver })
-  expect(planned.steps.map(({ title }) => title)).toEqual(['FROM other', 'RUN fires'])
+  expect(planned.steps.map(({ title }) => title)).toEqual(['FROM other', 'ONBUILD RUN fires'])
 })

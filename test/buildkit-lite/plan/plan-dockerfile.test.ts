@@ -265,7 +265,7 @@ test('triggers of a base image fire once, may name further images, and are gone 
   expect(steps.map((step) => step.title)).toEqual([
     'FROM parent',
     'FROM tool',
-    'COPY --from=tool /t /t',
+    'ONBUILD COPY --from=tool /t /t',
     'RUN one',
     'RUN two',
   ])

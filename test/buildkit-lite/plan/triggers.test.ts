@@ -8,27 +8,34 @@ const titles = async (text: string, triggers: string[] = []) => {
 
 describe('triggers', () => {
   test.for<[string, string[], string[]]>([
-    ['FROM parent\nRUN own', ['RUN a', 'RUN b'], ['FROM parent', 'RUN a', 'RUN b', 'RUN own']],
+    ['FROM parent\nRUN own', ['RUN a', 'RUN b'], ['FROM parent', 'ONBUILD RUN a', 'ONBUILD RUN b', 'RUN own']],
     // Of a stage they fire in its child only, and not in the child of that.
     [
       'FROM base AS a\nONBUILD RUN x\nRUN 1\nFROM a AS b\nRUN 2\nFROM b\nRUN 3',
       [],
-      ['FROM base', 'RUN 1', 'RUN x', 'RUN 2', 'RUN 3'],
+      ['FROM base', 'RUN 1', 'ONBUILD RUN x', 'RUN 2', 'RUN 3'],
     ],
-    ['FROM parent AS a\nFROM a\nRUN 3', ['RUN a'], ['FROM parent', 'RUN a', 'RUN 3']],
+    ['FROM parent AS a\nFROM a\nRUN 3', ['RUN a'], ['FROM parent', 'ONBUILD RUN a', 'RUN 3']],
     // Stages of the child's file are theirs to copy from and to mount, in this order.
     [
       'FROM base AS files\nRUN f\nFROM parent\nRUN own',
       ['COPY --from=files /f /f', 'RUN --mount=from=files,target=/m m'],
-      ['FROM base', 'RUN f', 'FROM parent', 'COPY --from=files /f /f', 'RUN --mount=from=files,target=/m m', 'RUN own'],
+      [
+        'FROM base',
+        'RUN f',
+        'FROM parent',
+        'ONBUILD COPY --from=files /f /f',
+        'ONBUILD RUN --mount=from=files,target=/m m',
+        'RUN own',
+      ],
     ],
     [
       'FROM base AS files\nRUN f\nFROM parent',
       ['COPY --from=0 /f /f'],
-      ['FROM base', 'RUN f', 'FROM parent', 'COPY --from=0 /f /f'],
+      ['FROM base', 'RUN f', 'FROM parent', 'ONBUILD COPY --from=0 /f /f'],
     ],
-    ['FROM parent', ['COPY --from=tool /t /t'], ['FROM parent', 'FROM tool', 'COPY --from=tool /t /t']],
-    ['FROM parent', ['run <<EOF\necho 1\necho 2\nEOF'], ['FROM parent', 'RUN <<EOF (echo 1…)']],
+    ['FROM parent', ['COPY --from=tool /t /t'], ['FROM parent', 'FROM tool', 'ONBUILD COPY --from=tool /t /t']],
+    ['FROM parent', ['run <<EOF\necho 1\necho 2\nEOF'], ['FROM parent', 'ONBUILD RUN <<EOF (echo 1…)']],
   ])('%j with %j', async ([text, triggers, expected]) => {
     expect(await titles(text, triggers)).toEqual(expected)
   })
