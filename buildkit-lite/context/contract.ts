@@ -14,6 +14,8 @@ export interface ContextEntry {
   sizeBytes: number
   /** Digest of the extended attributes that count; missing for none. */
   attributes?: string
+  /** Of a file that may change: what it was when its content was read. */
+  version?: string
 }
 
 /** Files to build from: a directory, or a tree of a bare git repository that is checked out only when files are needed. */

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SlipwayError } from '#domain/errors'
 import { cleanPath, isMissing } from '../solver/beneath.ts'
-import { openFile, openSourceFiles, type SourceFiles } from '../solver/source-files.ts'
+import { openFile, openSourceFiles, type SourceFiles, versionOf } from '../solver/source-files.ts'
 import type { BuildContext, ContextEntry } from './contract.ts'
 import type { IgnoreMatcher } from './ignore.ts'
 import { dropIgnored, type IgnoreFile, type IgnoreRule, MAX_IGNORE_BYTES, readIgnoreFile } from './ignore-file.ts'
@@ -159,7 +159,9 @@ async function addContentIds(
       if (entry?.kind !== 'file') continue
       if (at % FILES_PER_TURN === 0) await nextTurn()
       signal.throwIfAborted()
-      result[at] = { ...entry, contentId: await hashFile(openFile(files, cleanPath(entry.path)), signal) }
+      const fd = openFile(files, cleanPath(entry.path))
+      const version = versionOf(fstatSync(fd))
+      result[at] = { ...entry, version, contentId: await hashFile(fd, signal) }
     }
   }
   await Promise.all(Array.from({ length: PARALLEL_READS }, work))

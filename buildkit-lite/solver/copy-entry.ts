@@ -2,6 +2,7 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  fstatSync,
   linkSync,
   mkdirSync,
   type Stats,
@@ -15,7 +16,7 @@ import { S_IF } from '#host/sys'
 import { type InnerPath, joinInner, onDisk, statBeneath, toText } from './beneath.ts'
 import { attributesFor, type CopyTask, setAttributes, setModifiedTime } from './copy-task.ts'
 import { type TreeEntry, walk } from './file-tree.ts'
-import { openFile, statSource } from './source-files.ts'
+import { openFile, statSource, versionOf } from './source-files.ts'
 
 /** Files from here on are copied without holding up the process. */
 const LARGE_BYTES = 256 * 1024
@@ -114,15 +115,27 @@ async function writeCopy(
 }
 
 /** Reads what was opened, whatever becomes of its name. */
-async function copyContent(task: CopyTask, from: { path: InnerPath; source: Stats }, target: Buffer): Promise<void> {
+async function copyContent(
+  task: CopyTask,
+  from: { path: InnerPath; entry: TreeEntry; source: Stats },
+  target: Buffer,
+): Promise<void> {
   const fd = openFile(task.files, from.path)
   try {
     const opened = `/proc/self/fd/${fd}`
     if (from.source.size >= LARGE_BYTES) await copyFile(opened, target, constants.COPYFILE_FICLONE)
     else copyFileSync(opened, target, constants.COPYFILE_FICLONE)
+    // After the copy, so that a change meanwhile shows too.
+    const { version } = from.entry
+    if (version !== undefined && versionOf(fstatSync(fd)) !== version) tellChange(task, from.path)
   } finally {
     closeSync(fd)
   }
+}
+
+function tellChange({ onChanged }: CopyTask, path: InnerPath): void {
+  if (onChanged) onChanged(path)
+  else throw new SlipwayError('context-invalid', `"${toText(path)}" was changed while it was read`)
 }
 
 /** Names of one file stay names of one file. */

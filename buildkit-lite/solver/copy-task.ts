@@ -22,6 +22,8 @@ export interface CopyTask {
   exclusion: Exclusion
   /** The time of what is copied, where it is not the files' own. */
   modifiedAtMs?: number
+  /** Is told of a file that is not what it was when it was listed; without it, that is an error. */
+  onChanged?: (path: InnerPath) => void
   /** First copy of each file that has further names, by device and inode. */
   hardLinks: Map<string, InnerPath>
   /** Lets other work of the process run now and then, and ends the copy when it was cancelled. */

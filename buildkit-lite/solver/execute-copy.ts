@@ -1,7 +1,7 @@
 import { SlipwayError } from '#domain/errors'
 import type { CopyOperation, WorkdirOperation } from '../plan/plan.ts'
 import { type Owner, readAccounts, resolveOwner } from './accounts.ts'
-import { cleanPath, toByteString } from './beneath.ts'
+import { cleanPath, toByteString, toText } from './beneath.ts'
 import { parseModeChange } from './chmod.ts'
 import { copySources } from './copy-sources.ts'
 import { createPause, makeDirectories } from './copy-task.ts'
@@ -33,8 +33,13 @@ export async function executeCopy(
     exclusion: createExclusion(copy.exclude),
     hardLinks: new Map<string, string>(),
     pause: createPause(signal),
+    onChanged: (path: string) => void scope.changedInputs.add(toText(path)),
   }
   await explaining(origin, () => copySources(task, copy, scope.remote, signal))
+  const [changed, ...more] = scope.changedInputs
+  if (changed === undefined) return
+  const others = more.length > 0 ? ` and ${more.length} more` : ''
+  await scope.note(`"${changed}"${others} changed while the build ran, so this step is not cached\n`)
 }
 
 const EMPTY_ORIGIN: OpenOrigin = {

@@ -15,6 +15,8 @@ export interface TreeEntry {
   owner: { uid: number; gid: number } | null
   /** Digest of the extended attributes that count; absent for none. */
   attributes?: string
+  /** What the file was when its content was read for `contentId`. */
+  version?: string
 }
 
 /** A tree of files to select from, whether it is on disk or only listed. Paths are resolved; nothing is followed. */
@@ -46,8 +48,8 @@ export function treeOfEntries(entries: readonly ContextEntry[]): FileTree {
   }
   for (const entry of entries) {
     const path = cleanPath(entry.path)
-    const { kind, mode, linkTarget, contentId, attributes } = entry
-    const more = attributes === undefined ? {} : { attributes }
+    const { kind, mode, linkTarget, contentId, attributes, version } = entry
+    const more = { ...(attributes === undefined ? {} : { attributes }), ...(version === undefined ? {} : { version }) }
     byPath.set(path, { kind, mode, linkTarget, contentId, owner: null, ...more })
     addName(path)
   }

@@ -43,12 +43,12 @@ export function mayReuse({ useCache, noCacheStages }: BuildRequest, stage: strin
 
 /** Keeps a result under every key that should have found it. */
 export async function remember(
-  { request, tools }: StepScope,
+  { request, tools, changedInputs }: StepScope,
   keys: readonly StepKey[],
   step: CachedStep,
 ): Promise<void> {
   const newest = keys.at(-1)
-  if (!newest) return
+  if (!newest || changedInputs.size > 0) return
   const { place, components } = newest
   for (const { key } of keys) await tools.cache.put(request.cacheScope, key, step, { place, components })
 }

@@ -152,7 +152,7 @@ class Solving {
     const below = operation.input === null ? null : this.#solvedAt(operation.input)
     const lineage = lineageOf(operation, below?.lineage ?? null, context)
     const found = probe.kind === 'hit' ? probe.keys : probe.keys.map(({ key }) => key)
-    const keys = [...early.keys.map(({ key }) => key), ...found]
+    const keys = scope.changedInputs.size > 0 ? [] : [...early.keys.map(({ key }) => key), ...found]
     const solved = { keys, lineage, base: below?.base ?? '', chain, createdAtMs: result.createdAtMs }
     return await this.#done(index, solved, cached)
   }
@@ -211,6 +211,7 @@ class Solving {
       sys: this.#sys,
       trees: this.#trees,
       remote: this.#remote,
+      changedInputs: new Set(),
       chainOf: (fileSystem) => this.#chainOf(fileSystem),
       originOf: (from) =>
         from.kind === 'context'

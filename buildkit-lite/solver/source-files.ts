@@ -77,6 +77,11 @@ export function openFile(files: SourceFiles, path: InnerPath): number {
   throw changed(null, path)
 }
 
+/** Differs once a file was written to or exchanged. */
+export function versionOf({ ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return [ino, size, mtimeMs, ctimeMs].join(' ')
+}
+
 /** lstat(2) of what must be there, because it was listed. */
 export function statSource(files: SourceFiles, path: InnerPath): Stats {
   try {

@@ -18,6 +18,8 @@ export interface StepScope {
   chainOf(fileSystem: FileSystem): Chain
   originOf(from: CopyOrigin): Origin
   remote: RemoteSources
+  /** Files of a context that are no longer what the step's key says: its result is then for this build only. */
+  changedInputs: Set<string>
   /** A line of our own in the step's output. */
   note(text: string): Promise<void>
 }

@@ -1,7 +1,7 @@
 import { appendFile, chmod, mkdir, mkdtempDisposable, rename, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { BuiltImage } from '#buildkit-lite'
+import { type BuiltImage, openDirectoryContext } from '#buildkit-lite'
 import { openSys } from '#host/sys'
 import { listLayers } from '../support/image-listing.ts'
 import { type BuildBench, openBuildBench } from './build-bench.ts'
@@ -93,6 +93,21 @@ test('a missing file of a stage may have a near name, too', async () => {
     f: 'F',
   })
   await expect(built).rejects.toThrow('"/bin/progam": not found (did you mean "/bin/program"?)')
+})
+
+test('a file that changes after it was listed is built from, and not remembered as what it was', async () => {
+  await using dir = await makeContext({ Dockerfile: 'FROM scratch\nCOPY f /f', f: 'listed' })
+  const change = { cacheScope: 'changing' }
+  await using context = await openDirectoryContext(dir.path)
+  await context.entries(never)
+  await writeFile(join(dir.path, 'f'), 'changed')
+  const built = await bench.buildDirectory(dir.path, { ...change, context })
+  expect(await bench.readInside(built.image, 'f')).toBe('changed')
+  expect(built.output).toBe('"/f" changed while the build ran, so this step is not cached\n')
+  await writeFile(join(dir.path, 'f'), 'listed')
+  const again = await bench.buildDirectory(dir.path, change)
+  expect(again.ran).toHaveLength(1)
+  expect(await bench.readInside(again.image, 'f')).toBe('listed')
 })
 
 test('names that are not ASCII are matched by character', async () => {
