@@ -87,7 +87,15 @@ function parse<T>(
   schema: { safeParse(value: unknown): { success: true; data: T } | { success: false; error: Error } },
   bytes: Buffer,
 ): T {
-  const parsed = schema.safeParse(JSON.parse(bytes.toString()))
+  const parsed = schema.safeParse(parseJson(bytes))
   if (parsed.success) return parsed.data
   throw new SlipwayError('invalid', `The cache is not in a form that can be read: ${parsed.error.message}`)
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString())
+  } catch {
+    return undefined
+  }
 }
