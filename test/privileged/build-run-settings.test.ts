@@ -229,6 +229,11 @@ RUN ["tool"]
     expect(output).toBe('$HOME two  words\n+ true /root\nfound /own/tool\n')
   })
 
+  test('the same program in shell and in exec form is one step', async () => {
+    const ran = async (run: string) => (await bench.buildFiles({ Dockerfile: `FROM busybox\nRUN ${run}\n` })).ran.length
+    expect([await ran('echo same'), await ran('["/bin/sh", "-c", "echo same"]')]).toEqual([1, 0])
+  })
+
   test('a working directory is made where it is missing, of root', async () => {
     const dockerfile = "FROM busybox\nWORKDIR /a/b\nRUN cd / && rm -r /a\nUSER app\nRUN pwd; stat -c '%a %u' /a /a/b\n"
     expect((await bench.buildFiles({ Dockerfile: dockerfile })).output).toBe('/a/b\n755 0\n755 0\n')
