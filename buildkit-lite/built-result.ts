@@ -52,6 +52,8 @@ export interface AttestationStatement {
   predicateType: string
   /** What exports to directories and archives name it: `provenance.json`. */
   fileName: string
+  /** Whether it is left out there. */
+  inlineOnly?: boolean
   predicate: unknown
   bytes: Buffer
 }

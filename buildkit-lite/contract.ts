@@ -70,10 +70,21 @@ export interface ImageSettings {
   ociMediaTypes: boolean
   /** Clamps times of files in new layers to SOURCE_DATE_EPOCH. */
   rewriteTimestamp: boolean
-  provenance: { mode: 'min' | 'max'; version: 'v0.2' | 'v1'; builderId: string; reproducible: boolean } | null
+  provenance: ProvenanceSettings | null
   sbom: boolean
   /** The image's config says by which steps its layers were made, so that it can be built from as a cache. */
   inlineCache?: boolean
+}
+
+export interface ProvenanceSettings {
+  mode: 'min' | 'max'
+  version: 'v0.2' | 'v1'
+  builderId: string
+  reproducible: boolean
+  /** Only with images, and not beside exported files. */
+  inlineOnly?: boolean
+  /** Of the file beside exported files; `provenance.json` where none is given. */
+  fileName?: string
 }
 
 export type AnnotationPlace = 'manifest' | 'index' | 'manifest-descriptor' | 'index-descriptor'

@@ -44,7 +44,7 @@ function reportOf(result: BuiltResult, names: readonly string[]): object {
 function provenancesOf({ attestations }: BuiltResult): { key: string; predicate: unknown }[] {
   return attestations.flatMap(({ platform, statements }) =>
     statements
-      .filter(({ fileName }) => fileName === 'provenance.json')
+      .filter(({ predicateType }) => predicateType.startsWith('https://slsa.dev/provenance/'))
       .map(({ predicate }) => ({ key: formatPlatform(platform), predicate })),
   )
 }

@@ -91,7 +91,17 @@ function readProvenance(flag: string, fields: Record<string, string>): ImageSett
   if (version !== 'v0.2' && version !== 'v1')
     throw new UsageError(`provenance version "${version}" is unknown: expected v0.2 or v1`)
   const reproducible = isTrue(flag, fields, 'reproducible')
-  return { mode, version, builderId: fields['builder-id'] ?? '', reproducible }
+  const { filename } = fields
+  if (filename !== undefined && !/^[^/]+\.json$/.test(filename))
+    throw new UsageError(`provenance filename "${filename}" is no name of a JSON file in the output`)
+  return {
+    mode,
+    version,
+    builderId: fields['builder-id'] ?? '',
+    reproducible,
+    ...(isTrue(flag, fields, 'inline-only') ? { inlineOnly: true } : {}),
+    ...(filename === undefined ? {} : { fileName: filename }),
+  }
 }
 
 function readSbom(flag: string, fields: Record<string, string>): boolean {

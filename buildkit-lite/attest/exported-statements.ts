@@ -20,7 +20,7 @@ export async function exportedStatements(
 ): Promise<{ name: string; bytes: Buffer }[]> {
   const statements = attestations
     .filter(({ subject }) => subject === image.manifestDigest)
-    .flatMap((one) => one.statements)
+    .flatMap((one) => one.statements.filter(({ inlineOnly }) => !inlineOnly))
   if (statements.length === 0) return []
   const subjects = await hashFiles(root, signal)
   return statements.map((statement) => ({

@@ -1,12 +1,10 @@
 import type { BuiltGraph } from '../built-result.ts'
-import type { BuildRequest, ImageSettings } from '../contract.ts'
+import type { BuildRequest, ProvenanceSettings } from '../contract.ts'
 import { hostPlatform } from '../host-platform.ts'
 import { formatPlatform } from '../plan/platform.ts'
 import { buildConfigOf, layersOf, sourceOf } from './build-config.ts'
 import { type Material, materialsOf } from './materials.ts'
 import type { Predicate } from './statement.ts'
-
-export type ProvenanceSettings = NonNullable<ImageSettings['provenance']>
 
 /** What is known of how an image was made, whichever version of the predicate tells it. */
 interface Facts {
@@ -40,7 +38,8 @@ export async function provenanceOf(
 ): Promise<Predicate> {
   const facts = factsOf(graph, settings, await materialsOf(graph, signal))
   const predicate = settings.version === 'v1' ? predicateV1(facts, settings) : predicateV02(facts, settings)
-  return { predicateType: `https://slsa.dev/provenance/${settings.version}`, fileName: 'provenance.json', predicate }
+  const { version, fileName = 'provenance.json', inlineOnly = false } = settings
+  return { predicateType: `https://slsa.dev/provenance/${version}`, fileName, inlineOnly, predicate }
 }
 
 function factsOf(graph: BuiltGraph, { mode }: ProvenanceSettings, materials: readonly Material[]): Facts {

@@ -10,6 +10,8 @@ export interface Predicate {
   predicateType: string
   /** What exports to directories and archives name it: `provenance.json`. */
   fileName: string
+  /** Whether it is left out there. */
+  inlineOnly?: boolean
   predicate: unknown
 }
 

@@ -8,7 +8,7 @@ import { writeReports } from '../../cli/build-reports.ts'
 const image = { configDigest: 'sha256:config', manifestDigest: 'sha256:manifest' }
 const amd64 = { os: 'linux', architecture: 'amd64' }
 const arm64 = { os: 'linux', architecture: 'arm', variant: 'v7' }
-const statement = (predicate: object) => ({ fileName: 'provenance.json', predicate })
+const statement = (predicate: object) => ({ predicateType: 'https://slsa.dev/provenance/v1', predicate })
 
 async function report(result: object, names: string[] = []) {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'slip-reports-'))

@@ -22,6 +22,7 @@ test.for<[object, object]>([
   [{ provenance: 'true' }, { provenance: MINIMAL, sbom: false }],
   [{ provenance: 'false' }, { provenance: null, sbom: false }],
   [{ provenance: 'mode=max' }, { provenance: { ...MINIMAL, mode: 'max' } }],
+  [{ provenance: 'inline-only,filename=p.json' }, { provenance: { ...MINIMAL, inlineOnly: true, fileName: 'p.json' } }],
   [
     { provenance: 'mode=min,version=v1,builder-id=https://b,reproducible=true' },
     { provenance: { mode: 'min', version: 'v1', builderId: 'https://b', reproducible: true } },
@@ -41,6 +42,7 @@ test.for<[object, string]>([
   [{ attest: ['type=vex'] }, 'is of type "vex"'],
   [{ provenance: 'mode=most' }, 'provenance mode "most" is unknown'],
   [{ provenance: 'version=v2' }, 'provenance version "v2" is unknown'],
+  [{ provenance: 'filename=../x.json' }, 'no name of a JSON file'],
   [{ provenance: 'colour=red' }, 'unknown field "colour"'],
   [{ sbom: 'generator=x' }, 'unknown field "generator"'],
   [{ attest: ['type=sbom,disabled=maybe'] }, 'disabled is "maybe"'],

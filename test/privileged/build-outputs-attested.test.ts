@@ -1,7 +1,7 @@
 import { mkdtempDisposable, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { DEFAULT_IMAGE_SETTINGS, type ImageSettings } from '#buildkit-lite'
+import { DEFAULT_IMAGE_SETTINGS, type ImageSettings, type ProvenanceSettings } from '#buildkit-lite'
 import type { BuildBench } from './build-bench.ts'
 import { inspect, type OutputBench, openOutputBench, PLATFORMS, skopeo } from './output-bench.ts'
 
@@ -19,10 +19,17 @@ interface Listed {
   externalRefs?: { referenceLocator: string }[]
 }
 
+const PROVENANCE: ProvenanceSettings = {
+  mode: 'max',
+  version: 'v0.2',
+  builderId: 'https://ci.test/1',
+  reproducible: false,
+}
+
 test('provenance and packages are attached, and can be had by others', async () => {
   const image: ImageSettings = {
     ...DEFAULT_IMAGE_SETTINGS,
-    provenance: { mode: 'max', version: 'v0.2', builderId: 'https://ci.test/1', reproducible: false },
+    provenance: PROVENANCE,
     sbom: true,
   }
   const status = 'Package: zlib1g\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:1.3.dfsg-3\n\n'
@@ -100,4 +107,8 @@ COPY package.json /app/node_modules/@acme/left/package.json
   ])
   const exported = JSON.parse(await readFile(join(dir.path, 'local/linux_arm64/provenance.json'), 'utf8'))
   expect(exported.subject.map((one: { name: string }) => one.name)).toContain('bin/tool')
+  const inline = { ...image, sbom: false, provenance: { ...PROVENANCE, inlineOnly: true } }
+  const quiet = await build(files, ['linux/amd64'], { image: inline })
+  await outputs.send(quiet.result, `type=local,dest=${dir.path}/quiet`)
+  expect((await readdir(join(dir.path, 'quiet'))).sort()).toEqual(['app', 'bin', 'var'])
 })
