@@ -28,7 +28,7 @@ export class CollectedWords {
       word = ''
     }
     for (const { text, splits } of this.#pieces) {
-      const [first = '', ...others] = splits ? text.split(SPACE) : [text]
+      const [first = '', ...others] = splits ? splitSpaces(text) : [text]
       word += first
       for (const other of others) {
         finish()
@@ -38,4 +38,9 @@ export class CollectedWords {
     finish()
     return words
   }
+}
+
+/** The blanks of other scripts are looked for only where there is one. */
+function splitSpaces(text: string): string[] {
+  return text.split(/[\u0080-\uffff]/.test(text) ? SPACE : /[\t\n\v\f\r ]/)
 }

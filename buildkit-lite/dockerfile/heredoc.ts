@@ -16,6 +16,8 @@ export interface Heredoc extends HeredocMark {
 }
 
 const NO_VARIABLES = new Map<string, string>()
+/** A name that no reading changes. */
+const SIMPLE = /^[\w.-]+$/
 const MARK = /^\d*<<(-?)\s*([^<]*)$/
 
 /** Reads one word as `[fd]<<[-]WORD`; null where it is none. The escape is a backslash whatever the file says. */
@@ -23,6 +25,7 @@ export function parseHeredocMark(word: string): HeredocMark | null {
   const match = MARK.exec(word)
   const name = match?.[2] ?? ''
   if (!match || name === '') return null
+  if (SIMPLE.test(name)) return { name, chomp: match[1] === '-', expands: true }
   const read = readWords(name, { escape: '\\', keep: 'variables' })
   const [only] = read?.words ?? []
   if (!read || only === undefined || read.words.length !== 1) return null

@@ -8,6 +8,8 @@ const MISSING_BRACE = "syntax error: missing '}'"
 const MAX_DEPTH = 250
 /** What variables may add to a text. Linux passes 128 KiB in one variable to a program. */
 const MAX_ADDED_CHARACTERS = 1024 * 1024
+/** Names as nearly all are, without the large tables of Unicode. */
+const ASCII_NAME = /\d+|[@*#?\-$!]|[A-Za-z_]\w*/y
 const NAME = /\p{Nd}+|[@*#?\-$!]|[\p{L}_][\p{L}\p{Nd}_]*/uy
 /** What needs no look: runs of it are taken at once. */
 const PLAIN = /[^$'"\\`<}/]+/y
@@ -83,6 +85,15 @@ export class WordReader {
     return text
   }
 
+  #takeName(): string {
+    const start = this.#at
+    const name = this.#take(ASCII_NAME)
+    // Nothing but a letter or a digit of another script can make it longer.
+    if (!(this.#source.charCodeAt(this.#at) >= 0x80)) return name
+    this.#at = start
+    return this.#take(NAME)
+  }
+
   #takeCharacter(): string {
     const code = this.#source.codePointAt(this.#at)
     const character = code === undefined ? '' : String.fromCodePoint(code)
@@ -154,7 +165,7 @@ export class WordReader {
   }
 
   #readBareName(): string {
-    const name = this.#take(NAME)
+    const name = this.#takeName()
     return name === '' ? '$' : (this.#valueOf(name) ?? '')
   }
 
@@ -170,7 +181,7 @@ export class WordReader {
     const first = this.#peek()
     if (first === '') throw new SyntaxFault(MISSING_BRACE)
     if ('{}:'.includes(first)) throw new SyntaxFault('syntax error: bad substitution')
-    const name = this.#take(NAME)
+    const name = this.#takeName()
     const modifier = this.#takeCharacter()
     if (modifier === '}') return this.#valueOf(name) ?? ''
     if (modifier === '/') return this.#readReplacement(name)

@@ -26,8 +26,14 @@ export function splitQuoted(text: string, escape: string): string[] {
   let open = ''
   let at = 0
   for (; at < text.length; at++) {
+    const plain = plainEnd(text, at)
+    if (plain > at) {
+      if (start < 0) start = at
+      at = plain - 1
+      continue
+    }
     const character = text.charAt(at)
-    if (open === '' && SPACE.test(character)) {
+    if (open === '' && isSpace(character)) {
       if (start >= 0) words.push(text.slice(start, at))
       start = -1
       continue
@@ -39,8 +45,21 @@ export function splitQuoted(text: string, escape: string): string[] {
     else if (open === '' && (character === "'" || character === '"')) open = character
     else if (character === open) open = ''
   }
-  if (start >= 0) words.push(text.slice(start, at))
+  if (start >= 0) words.push(text.slice(start, Math.min(at, text.length)))
   return words
+}
+
+/** What is neither a blank, nor a quote, nor an escape of any file. */
+const PLAIN = /[^\s\u0085'"\\`]+/y
+
+function plainEnd(text: string, at: number): number {
+  PLAIN.lastIndex = at
+  return PLAIN.test(text) ? PLAIN.lastIndex : at
+}
+
+function isSpace(character: string): boolean {
+  const code = character.charCodeAt(0)
+  return code < 0x80 ? code === 0x20 || (code >= 0x09 && code <= 0x0d) : SPACE.test(character)
 }
 
 /** `text` without these characters at its end. */
@@ -64,27 +83,23 @@ export function takeFlags(text: string): { flags: string[]; rest: string } {
   return { flags, rest: rest.trim() }
 }
 
-const FLAG_PIECE = /[^\s'"\\]+/uy
-
 /** The first word without its quotes and backslashes, and how much of the text it took. */
 function takeUnquoted(text: string): { word: string; length: number } {
-  const pieces: string[] = []
+  let word = ''
   let open = ''
   let at = 0
-  while (at < text.length) {
-    FLAG_PIECE.lastIndex = at
-    const plain = FLAG_PIECE.exec(text)?.[0] ?? ''
-    pieces.push(plain)
-    at += plain.length
+  for (; at < text.length; at++) {
+    const plain = plainEnd(text, at)
+    word += text.slice(at, plain)
+    at = plain
     const character = text.charAt(at)
-    if (open === '' && SPACE.test(character)) break
-    if (character === '\\') pieces.push(text.charAt(++at))
+    if (open === '' && (character === '' || isSpace(character))) break
+    if (character === '\\') word += text.charAt(++at)
     else if (open === '' && (character === "'" || character === '"')) open = character
     else if (character === open) open = ''
-    else pieces.push(character)
-    at++
+    else word += character
   }
-  return { word: pieces.join(''), length: Math.min(at, text.length) }
+  return { word, length: Math.min(at, text.length) }
 }
 
 /** The strings of a JSON array; null where the text is no JSON array at all, which makes it the shell form. */
