@@ -18,6 +18,8 @@ const context: CommandContext = {
   signal: shutdownSignal(createLogger('slipway', 'silent')),
 }
 
+stopWhenUnheard()
+
 const program = new Command('slipway')
   .description('A git push becomes a running container.')
   .showHelpAfterError('(--help lists what can be given)')
@@ -47,4 +49,17 @@ function exitCodeOf(error: unknown): number {
   }
   process.stderr.write(`ERROR: ${messageOf(error)}\n`)
   return error instanceof UsageError ? EXIT.usage : EXIT.failed
+}
+
+/** A terminal that was closed and a reader that went away end a command as Ctrl-C does: nothing may be left running. */
+function stopWhenUnheard(): void {
+  const stop = (): void => void process.kill(process.pid, 'SIGTERM')
+  process.once('SIGHUP', stop)
+  for (const output of [process.stdout, process.stderr]) {
+    let isLost = false
+    output.on('error', () => {
+      if (!isLost) stop()
+      isLost = true
+    })
+  }
 }

@@ -9,12 +9,13 @@ import { Bench } from './cli.ts'
 const STUBBORN = `FROM base
 RUN --mount=type=cache,target=/c --mount=type=secret,id=s echo is-running; trap '' INT TERM; while :; do sleep 1; done
 `
+const NOISY = 'FROM base\nRUN while :; do echo noise; sleep 0.1; done\n'
 const FLAGS = ['--no-cache', '--secret', 'id=s,env=HOME', '-f', 'context/stubborn']
 
 let bench: Bench
 beforeAll(async () => {
   bench = await Bench.open()
-  await bench.write({ stubborn: STUBBORN, Dockerfile: 'FROM base\nRUN true\n' })
+  await bench.write({ stubborn: STUBBORN, noisy: NOISY, Dockerfile: 'FROM base\nRUN true\n' })
 })
 afterAll(async () => {
   await bench[Symbol.asyncDispose]()
@@ -64,5 +65,18 @@ test('what a killed build leaves behind goes with the next one', async () => {
   await building.ended
   expect((await traces()).length).toBeGreaterThan(0)
   expect(await bench.build(['--no-cache'])).toMatchObject({ code: 0 })
+  expect(await traces()).toEqual([])
+})
+
+test('a terminal that is closed ends the build, as does a reader that goes away', async () => {
+  const hung = bench.start([...FLAGS, '--progress=plain'])
+  await hung.until(/\d is-running/)
+  hung.child.kill('SIGHUP')
+  expect((await hung.ended).code).toBe(130)
+  expect(await traces()).toEqual([])
+  const unread = bench.start(['--no-cache', '--progress=plain', '-f', 'context/noisy'])
+  await unread.until(/\d noise/)
+  unread.child.stderr?.destroy()
+  expect((await unread.ended).code).toBe(130)
   expect(await traces()).toEqual([])
 })
