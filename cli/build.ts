@@ -42,7 +42,7 @@ async function runBuild(context: CommandContext, place: string, flags: BuildFlag
     await progress.close()
     if (read.outputs.length === 0)
       notes.push(`no --output was asked for: ${result.digest} stays in the builder’s cache`)
-    printEnding(progress, { form: read.form, isLong: flags.debug, notes })
+    printEnding(progress, { form: read.form, isLong: flags.debug, isFailed: false, notes })
     if (read.form === 'quiet') process.stdout.write(`${imageId(result)}\n`)
     return EXIT.done
   } catch (error) {
@@ -52,7 +52,7 @@ async function runBuild(context: CommandContext, place: string, flags: BuildFlag
       process.stderr.write('ERROR: interrupted\n')
       return EXIT.interrupted
     }
-    printEnding(progress, { form: read.form, isLong: flags.debug, notes })
+    printEnding(progress, { form: read.form, isLong: flags.debug, isFailed: true, notes })
     process.stderr.write(describeFailure(error, read.form === 'none' ? [] : progress.failures))
     return EXIT.failed
   }
@@ -61,9 +61,15 @@ async function runBuild(context: CommandContext, place: string, flags: BuildFlag
 /** Notes and warnings; `rawjson` has its own form of them, and quiet builds have none. */
 function printEnding(
   { warnings }: Progress,
-  { form, isLong, notes }: { form: ProgressForm; isLong: boolean; notes: readonly string[] },
+  {
+    form,
+    isLong,
+    isFailed,
+    notes,
+  }: { form: ProgressForm; isLong: boolean; isFailed: boolean; notes: readonly string[] },
 ): void {
   if (form === 'rawjson' || form === 'quiet' || form === 'none') return
   process.stderr.write(describeWarnings(warnings, isLong))
   for (const note of notes) process.stderr.write(`NOTE: ${note}\n`)
+  if (isFailed && warnings.length + notes.length > 0) process.stderr.write('\n')
 }
