@@ -12,7 +12,7 @@ import {
 import type { CacheForm } from './contract.ts'
 
 /** A blob that is small enough to be at hand. */
-export interface SmallBlob {
+interface SmallBlob {
   digest: Digest
   bytes: Buffer
 }

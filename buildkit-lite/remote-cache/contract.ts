@@ -15,7 +15,7 @@ export type CacheSource =
   { kind: 'registry'; reference: ImageReference } | { kind: 'local'; directory: string; pick: LocalPick }
 
 /** Which manifest of a directory: by its digest, or by its tag. */
-export type LocalPick = { kind: 'digest'; digest: string } | { kind: 'tag'; tag: string }
+type LocalPick = { kind: 'digest'; digest: string } | { kind: 'tag'; tag: string }
 
 /** Where steps are written to. An inline cache goes with the image: see `ImageSettings.inlineCache`. */
 export type CacheTarget =
