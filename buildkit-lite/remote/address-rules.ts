@@ -16,7 +16,7 @@ const WRAPPING_V6 = ['2001::/32', '2002::/16', '2001:db8::/32', '2001:10::/28', 
 
 /** The addresses that downloads may connect to: the same that a RUN with a network may. */
 export interface AddressRules {
-  /** Refuses what is asked for by its number. Fails with kind `forbidden`. */
+  /** Refuses what is asked for by its number. Fails with kind `step-failed`. */
   check(host: string, address: string): void
   checkPort(url: URL): void
   isAllowed(address: string): boolean
@@ -33,7 +33,7 @@ export function createAddressRules({ allowPrivate }: RemoteAccess): AddressRules
     },
     checkPort: (url) => {
       if (denied !== null && MAIL_PORTS.includes(Number(url.port)))
-        throw new SlipwayError('forbidden', `${url.host} is refused: builds may not connect to mail ports`)
+        throw new SlipwayError('step-failed', `${url.host} is refused: builds may not connect to mail ports`)
     },
   }
 }
@@ -41,7 +41,7 @@ export function createAddressRules({ allowPrivate }: RemoteAccess): AddressRules
 export function refusal(host: string, address: string): SlipwayError {
   const at = host === address ? '' : ` (${address})`
   return new SlipwayError(
-    'forbidden',
+    'step-failed',
     `${host}${at} is refused: it is this machine or in a private network, which builds may not reach`,
   )
 }

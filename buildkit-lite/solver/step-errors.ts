@@ -4,8 +4,8 @@ import { renderExcerpt, type SourceText } from '../dockerfile/errors.ts'
 import type { PlanStep } from '../plan/plan.ts'
 import { ProcessError } from './process-error.ts'
 
-/** Failures that the author of the Dockerfile can mend, which are shown where they stand in it. */
-const LOCATED = ['step-failed', 'out-of-memory', 'context-invalid', 'dockerfile-invalid'] as const
+/** Failures that the author of the Dockerfile can mend, or that a place in it names: they are shown there. */
+const LOCATED = ['step-failed', 'out-of-memory', 'context-invalid', 'dockerfile-invalid', 'source-unavailable'] as const
 type Located = (typeof LOCATED)[number]
 
 /** A step's failure, shown where it stands in the Dockerfile if it is the author's to mend. */

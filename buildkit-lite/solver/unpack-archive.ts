@@ -50,7 +50,7 @@ export async function unpackArchive(
   } catch (error) {
     if (signal.aborted) throw signal.reason
     if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw error
-    if (error instanceof SlipwayError && error.kind !== 'invalid') throw error
+    if (error instanceof SlipwayError && error.kind === 'step-failed') throw error
     throw new SlipwayError('step-failed', `cannot unpack the archive: ${describe(error)}`, { cause: error })
   }
   unpacker.finish()

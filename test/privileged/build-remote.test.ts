@@ -92,6 +92,13 @@ test('what is not there names the address and the status', async () => {
   await expect(built).rejects.toThrow(`${server.origin}/gone: invalid response status 404`)
 })
 
+test('a server that does not answer is none of the author’s mistakes, but stands where it is named', async () => {
+  // Nobody listens there: tcpmux is of the eighties.
+  const built = bench.buildFiles({ Dockerfile: 'FROM scratch\nADD http://127.0.0.1:1/f /f' })
+  await expect(built).rejects.toMatchObject({ kind: 'source-unavailable', line: 2 })
+  await expect(built).rejects.toThrow('http://127.0.0.1:1/f cannot be downloaded: connect ECONNREFUSED')
+})
+
 test('a token of a secret is sent to its host', async () => {
   await using server = await openServer({ '/f': Buffer.from('x') })
   const { host } = new URL(server.origin)
@@ -108,6 +115,7 @@ test('a Dockerfile that is not trusted reaches nothing of this machine', async (
   delete tools.remote
   const built = bench.buildDirectory(dir.path, {}, tools)
   await expect(built).rejects.toThrow('which builds may not reach')
+  await expect(built).rejects.toMatchObject({ kind: 'step-failed', line: 2 })
   expect(server.requests).toEqual([])
 })
 
