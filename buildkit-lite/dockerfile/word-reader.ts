@@ -4,6 +4,8 @@ import type { Expanded, ExpandOptions, Variables } from './expand.ts'
 import { replaceMatches, trimMatch } from './expand-pattern.ts'
 
 const MISSING_BRACE = "syntax error: missing '}'"
+const MISSING_SLASH = "syntax error: missing '/' in ${}, expected ${NAME/PATTERN/REPLACEMENT}"
+const MODIFIERS = ':- - :+ + :? ? # ## % %% / //'
 /** `${a:-${b:-…}}`: deeper than anybody writes, and far from the end of our stack. */
 const MAX_DEPTH = 250
 /** What variables may add to a text. Linux passes 128 KiB in one variable to a program. */
@@ -180,7 +182,7 @@ export class WordReader {
     this.#at++
     const first = this.#peek()
     if (first === '') throw new SyntaxFault(MISSING_BRACE)
-    if ('{}:'.includes(first)) throw new SyntaxFault('syntax error: bad substitution')
+    if ('{}:'.includes(first)) throw new SyntaxFault('syntax error: bad substitution, expected a name behind ${')
     const name = this.#takeName()
     const modifier = this.#takeCharacter()
     if (modifier === '}') return this.#valueOf(name) ?? ''
@@ -211,7 +213,7 @@ export class WordReader {
   #readReplacement(name: string): string {
     const all = this.#peek() === '/'
     if (all) this.#at++
-    const pattern = this.#readRest('/', true, "syntax error: missing '/' in ${}")
+    const pattern = this.#readRest('/', true, MISSING_SLASH)
     const replacement = this.#readRest('}', true, MISSING_BRACE)
     if (this.#options.keep) return ''
     return replaceMatches(this.#valueOf(name) ?? '', pattern, { replacement, all, limit: this.#limit })
@@ -219,7 +221,7 @@ export class WordReader {
 
   /** `-`, `+` and `?`; `strict` (a colon in front) treats an empty value as none. */
   #readAlternative(name: string, modifier: string, strict: boolean): string {
-    const unsupported = `unsupported modifier (${strict ? ':' : ''}${modifier}) in substitution`
+    const unsupported = `unsupported modifier (${strict ? ':' : ''}${modifier}) in substitution, expected one of ${MODIFIERS}`
     if (modifier === '') throw new SyntaxFault(MISSING_BRACE)
     if (!strict && !'-+?'.includes(modifier)) throw new SyntaxFault(unsupported)
     const word = this.#readRest('}', false, MISSING_BRACE)

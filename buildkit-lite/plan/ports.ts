@@ -17,7 +17,8 @@ export function parsePorts(word: string): string[] {
   const range = slash < 0 ? own : own.slice(0, slash)
   const protocol = (slash < 0 ? '' : own.slice(slash + 1)).toLowerCase() || 'tcp'
   if (range === '') throw new SyntaxFault(`no port specified: ${word}`)
-  if (!PROTOCOLS.includes(protocol)) throw new SyntaxFault(`invalid proto: ${protocol}`)
+  if (!PROTOCOLS.includes(protocol))
+    throw new SyntaxFault(`invalid proto: ${protocol}, expected ${PROTOCOLS.join(', ')}`)
   checkAddress(parts.slice(0, -2).join(':'))
   const ports = readRange(range) ?? invalid('containerPort', range)
   checkHostPorts(parts.at(-2) ?? '', { ports, range })
@@ -47,5 +48,6 @@ function readRange(text: string): Range | null {
 }
 
 function invalid(what: string, text: string): never {
-  throw new SyntaxFault(`invalid ${what}: ${text}`)
+  const expected = what.endsWith('Port') ? `, expected a number up to ${MAX_PORT} or a range` : ''
+  throw new SyntaxFault(`invalid ${what}: ${text}${expected}`)
 }

@@ -15,5 +15,5 @@ export function checkStopSignal(text: string): void {
     )
       return
   }
-  throw new SyntaxFault(`invalid signal: ${text}`)
+  throw new SyntaxFault(`invalid signal: ${text}, expected a name like SIGTERM or a number`)
 }
