@@ -21,7 +21,8 @@ export async function buildRequest(
   signal: AbortSignal,
 ): Promise<BuildRequest & AsyncDisposable> {
   const { directory, dockerfile, outside } = placesOf(build)
-  const source = { gitDir: repositoryDir, commit: build.commit, subdirectory: `/${directory}` }
+  const keepGitDir = /^(?:1|t|true)$/i.test(build.buildArgs['BUILDKIT_CONTEXT_KEEP_GIT_DIR'] ?? '')
+  const source = { gitDir: repositoryDir, commit: build.commit, subdirectory: `/${directory}`, keepGitDir }
   const context = await openContext(dockerfile === null ? source : { ...source, dockerfile }, signal)
   return {
     context,

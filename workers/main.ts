@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { build, createSharedWork, openBlobStore, openGitContext } from '#buildkit-lite'
+import { build, createSharedWork, openBlobStore, openCheckedOutContext, openGitContext } from '#buildkit-lite'
 import { type Config, readConfig } from '#host/config'
 import { makeDataDir } from '#host/data-dir'
 import { createLogger } from '#host/log'
@@ -78,7 +78,8 @@ async function openDeps(config: Config, store: Store, sandbox: Sandbox): Promise
     store,
     registryHost: config.registryHost,
     mirrors: openGitMirrors(join(dataDir, 'git')),
-    openContext: (source, stop) => openGitContext({ ...source, checkoutRoot }, stop),
+    openContext: ({ keepGitDir, ...source }, stop) =>
+      (keepGitDir ? openCheckedOutContext : openGitContext)({ ...source, checkoutRoot }, stop),
     build,
     openRegistry: registryOpener(config, await readRegistries(config.registriesFile)),
     tools: {

@@ -30,9 +30,12 @@ export interface BuildDeps {
   log: Logger
 }
 
-/** Opens a directory of a commit in a bare repository; `dockerfile` is the one whose own ignore file comes first. */
+/**
+ * Opens a directory of a commit in a bare repository; `dockerfile` is the one whose own ignore file comes first, and
+ * `keepGitDir` says that `.git` is to be one of its files.
+ */
 export type OpenContext = (
-  source: { gitDir: string; commit: string; subdirectory: string; dockerfile?: string },
+  source: { gitDir: string; commit: string; subdirectory: string; dockerfile?: string; keepGitDir: boolean },
   signal: AbortSignal,
 ) => Promise<BuildRequest['context']>
 

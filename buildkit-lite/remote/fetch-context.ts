@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import { SlipwayError } from '#domain/errors'
 import type { BuildContext } from '../context/contract.ts'
 import { openDirectoryContext } from '../context/directory-context.ts'
-import { openGitContext } from '../context/git-context.ts'
+import { type GitContextOptions, openGitContext } from '../context/git-context.ts'
 import type { GitSource } from '../context/git-url.ts'
 import { openTarContext } from '../context/tar-context.ts'
 import { cleanPath, onDisk } from '../solver/beneath.ts'
 import { download } from './download.ts'
 import { resolveGitCommit } from './git-checksum.ts'
 import { fetchCommit, type GitTools } from './git-remote.ts'
-import { addSubmodules, type GitTreeRequest } from './git-tree.ts'
+import { addSubmodules } from './git-tree.ts'
 import { makeGitDir } from './make-git-dir.ts'
 import { gitOrigin, httpOrigin } from './origin.ts'
 import { gitAuthorization, httpAuthorization } from './remote-secrets.ts'
@@ -54,12 +54,17 @@ export async function fetchGitContext(
     if (request.submodules) await addSubmodules(request, { gitDir, tools, add }, signal)
     const dockerfile = options.dockerfile === undefined ? {} : { dockerfile: options.dockerfile }
     const place = { gitDir, commit, subdirectory, checkoutRoot: options.workDir, ...dockerfile }
-    const context = await openGitContext(place, signal)
-    const origin = gitOrigin({ url, ref, commit })
-    if (parts.length === 0 && !keepGitDir) return Object.assign(context, { origin })
-    await using stack = new AsyncDisposableStack()
-    return Object.assign(await openWhole(stack.use(context), { request, parts, gitDir }, options, signal), { origin })
+    const isPlain = parts.length === 0 && !keepGitDir
+    const context = isPlain
+      ? await openGitContext(place, signal)
+      : await openWhole(place, { parts, url: keepGitDir ? url : undefined }, signal)
+    return Object.assign(context, { origin: gitOrigin({ url, ref, commit }) })
   })
+}
+
+/** A tree of a bare repository with a `.git` of its own, where it is the whole tree. It is checked out at once. */
+export async function openCheckedOutContext(options: GitContextOptions, signal: AbortSignal): Promise<BuildContext> {
+  return await openWhole(options, { parts: [], url: null }, signal)
 }
 
 interface Part {
@@ -70,28 +75,30 @@ interface Part {
   subdirectory: string
 }
 
+interface Whole {
+  parts: readonly Part[]
+  /** What `origin` is of the `.git` that is made; undefined makes none. */
+  url: string | null | undefined
+}
+
 /** All parts in one directory, which is then as good as any other. */
-async function openWhole(
-  context: BuildContext,
-  { request, parts, gitDir }: { request: GitTreeRequest; parts: readonly Part[]; gitDir: string },
-  { workDir, dockerfile }: FetchOptions,
-  signal: AbortSignal,
-): Promise<BuildContext> {
-  await mkdir(workDir, { recursive: true })
-  const parent = await mkdtemp(join(workDir, 'slip-tree-'))
+async function openWhole(place: GitContextOptions, { parts, url }: Whole, signal: AbortSignal): Promise<BuildContext> {
+  const { gitDir, commit, subdirectory, checkoutRoot, dockerfile } = place
+  await using context = await openGitContext(place, signal)
+  await mkdir(checkoutRoot, { recursive: true })
+  const parent = await mkdtemp(join(checkoutRoot, 'slip-tree-'))
   const dispose = () => rm(parent, { recursive: true, force: true })
   try {
     const root = join(parent, 'files')
     await rename(await context.materialise(signal), root)
-    for (const { prefix, ...place } of parts) {
-      await using part = await openGitContext({ ...place, checkoutRoot: workDir, applyIgnoreFile: false }, signal)
+    for (const { prefix, ...inner } of parts) {
+      await using part = await openGitContext({ ...inner, checkoutRoot, applyIgnoreFile: false }, signal)
       const target = onDisk(root, cleanPath(prefix))
       await rm(target, { recursive: true, force: true })
       await rename(await part.materialise(signal), target)
     }
-    const directory = join(root, '.git')
-    const isWhole = cleanPath(request.subdirectory) === '/'
-    if (request.keepGitDir && isWhole) await makeGitDir({ directory, mirror: gitDir, ...request }, signal)
+    if (url !== undefined && cleanPath(subdirectory) === '/')
+      await makeGitDir({ directory: join(root, '.git'), mirror: gitDir, commit, url }, signal)
     const named = dockerfile === undefined ? {} : { dockerfile }
     return await openDirectoryContext(root, { dispose, timestamp: context.timestamp ?? null, ...named })
   } catch (error) {

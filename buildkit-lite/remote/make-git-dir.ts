@@ -8,7 +8,8 @@ export interface GitDirRequest {
   /** A bare repository that has the commit. */
   mirror: string
   commit: string
-  url: string
+  /** What `origin` is; null leaves it out. */
+  url: string | null
 }
 
 /** What only matters to work that goes on, or differs from one time to the next. */
@@ -25,9 +26,11 @@ export async function makeGitDir(
   const format = commit.length === 64 ? 'sha256' : 'sha1'
   await git('init', '--quiet', '--template=', `--object-format=${format}`)
   await git('config', 'core.bare', 'false')
-  await git('config', 'remote.origin.url', withoutCredentials(url))
-  await git('config', 'remote.origin.fetch', '+refs/heads/*:refs/remotes/origin/*')
-  await git('fetch', '--quiet', '--depth=1', '--no-tags', '--', resolve(mirror), `refs/slipway/${commit}`)
+  if (url !== null) {
+    await git('config', 'remote.origin.url', withoutCredentials(url))
+    await git('config', 'remote.origin.fetch', '+refs/heads/*:refs/remotes/origin/*')
+  }
+  await git('fetch', '--quiet', '--depth=1', '--no-tags', '--', resolve(mirror), commit)
   await git('update-ref', '--no-deref', 'HEAD', commit)
   await git('read-tree', commit)
   for (const name of DISPENSABLE) await rm(join(directory, name), { recursive: true, force: true })
