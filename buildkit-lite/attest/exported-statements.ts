@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
+import { createReadStream, lstatSync, readFileSync } from 'node:fs'
 import type { BuiltResult, PlatformImage } from '../built-result.ts'
 import { onDisk } from '../solver/beneath.ts'
 import { createPause } from '../solver/copy-task.ts'
@@ -41,9 +41,18 @@ async function hashFiles(root: string, signal: AbortSignal): Promise<Subject[]> 
   for (const { path, relative, entry } of walk(treeOnDisk(root), '/', NO_EXCLUSION)) {
     await pause()
     if (entry.kind !== 'file') continue
-    const hash = createHash('sha256')
-    for await (const chunk of createReadStream(onDisk(root, path), { signal })) hash.update(chunk as Buffer)
-    subjects.push({ name: Buffer.from(relative, 'latin1').toString(), digest: { sha256: hash.digest('hex') } })
+    const sha256 = await hashFile(onDisk(root, path), signal)
+    subjects.push({ name: Buffer.from(relative, 'latin1').toString(), digest: { sha256 } })
   }
   return subjects
+}
+
+/** Most files are small: opening a stream takes longer than reading one. */
+const SMALL_BYTES = 256 * 1024
+
+async function hashFile(file: Buffer, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256')
+  if (lstatSync(file).size <= SMALL_BYTES) return hash.update(readFileSync(file)).digest('hex')
+  for await (const chunk of createReadStream(file, { signal })) hash.update(chunk as Buffer)
+  return hash.digest('hex')
 }
