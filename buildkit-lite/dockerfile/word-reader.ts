@@ -2,6 +2,7 @@ import { CollectedWords } from './collected-words.ts'
 import { SyntaxFault } from './errors.ts'
 import type { Expanded, ExpandOptions, Variables } from './expand.ts'
 import { replaceMatches, trimMatch } from './expand-pattern.ts'
+import { TextCursor } from './text-cursor.ts'
 
 const MISSING_BRACE = "syntax error: missing '}'"
 const MISSING_SLASH = "syntax error: missing '/' in ${}, expected ${NAME/PATTERN/REPLACEMENT}"
@@ -10,15 +11,12 @@ const MODIFIERS = ':- - :+ + :? ? # ## % %% / //'
 const MAX_DEPTH = 250
 /** What variables may add to a text. Linux passes 128 KiB in one variable to a program. */
 const MAX_ADDED_CHARACTERS = 1024 * 1024
-/** Names as nearly all are, without the large tables of Unicode. */
-const ASCII_NAME = /\d+|[@*#?\-$!]|[A-Za-z_]\w*/y
-const NAME = /\p{Nd}+|[@*#?\-$!]|[\p{L}_][\p{L}\p{Nd}_]*/uy
 /** What needs no look: runs of it are taken at once. */
 const PLAIN = /[^$'"\\`<}/]+/y
 
 /** Reads one text from left to right. */
 export class WordReader {
-  readonly #source: string
+  readonly #cursor: TextCursor
   readonly #variables: Variables
   readonly #options: ExpandOptions
   readonly #limit: number
@@ -26,10 +24,9 @@ export class WordReader {
   readonly #unset = new Set<string>()
   #quoted = false
   #depth = 0
-  #at = 0
 
   constructor(source: string, variables: Variables, options: ExpandOptions) {
-    this.#source = source
+    this.#cursor = new TextCursor(source)
     this.#variables = variables
     this.#options = options
     this.#limit = source.length + MAX_ADDED_CHARACTERS
@@ -54,9 +51,9 @@ export class WordReader {
   /** Reads to the stop character, which is taken, or to the end; `keepEscapes` leaves escapes for a pattern reader. */
   #readUntil(stop: string | null, keepEscapes: boolean): CollectedWords {
     const collected = new CollectedWords()
-    for (let next = this.#peek(); next !== ''; next = this.#peek()) {
+    for (let next = this.#cursor.peek(); next !== ''; next = this.#cursor.peek()) {
       if (next === stop) {
-        this.#at++
+        this.#cursor.skip()
         return collected
       }
       if (next === '$') collected.add(this.#readDollar(), true)
@@ -64,7 +61,7 @@ export class WordReader {
       else if (next === '"' && !this.#options.literalQuotes) collected.add(this.#readDoubleQuoted(keepEscapes), false)
       else if (next === this.#options.escape) collected.add(this.#readEscaped(keepEscapes), false)
       else if (next === '<') collected.add(this.#readLess(), false)
-      else collected.add(this.#take(PLAIN) || this.#takeCharacter(), true)
+      else collected.add(this.#cursor.take(PLAIN) || this.#cursor.takeCharacter(), true)
       this.#refuseTooLong(collected.length)
     }
     if (stop !== null) throw new SyntaxFault(`unexpected end of statement while looking for matching ${stop}`)
@@ -75,37 +72,9 @@ export class WordReader {
     if (length > this.#limit) throw new SyntaxFault(`the result is longer than ${this.#limit} characters`)
   }
 
-  /** The next code unit, empty at the end. All characters with a meaning are one code unit. */
-  #peek(): string {
-    return this.#source.charAt(this.#at)
-  }
-
-  #take(pattern: RegExp): string {
-    pattern.lastIndex = this.#at
-    const text = pattern.exec(this.#source)?.[0] ?? ''
-    this.#at += text.length
-    return text
-  }
-
-  #takeName(): string {
-    const start = this.#at
-    const name = this.#take(ASCII_NAME)
-    // Nothing but a letter or a digit of another script can make it longer.
-    if (!(this.#source.charCodeAt(this.#at) >= 0x80)) return name
-    this.#at = start
-    return this.#take(NAME)
-  }
-
-  #takeCharacter(): string {
-    const code = this.#source.codePointAt(this.#at)
-    const character = code === undefined ? '' : String.fromCodePoint(code)
-    this.#at += character.length
-    return character
-  }
-
   #readEscaped(keepEscapes: boolean): string {
-    const escape = this.#takeCharacter()
-    const escaped = this.#takeCharacter()
+    const escape = this.#cursor.takeCharacter()
+    const escaped = this.#cursor.takeCharacter()
     // Lines of a here-document are joined here, all others before they are words.
     if (escaped === '\n' && this.#options.literalQuotes) return ''
     return keepEscapes ? escape + escaped : escaped
@@ -113,26 +82,24 @@ export class WordReader {
 
   /** Blanks behind `<<` belong to its word: a here-document's name may stand apart. */
   #readLess(): string {
-    return this.#take(/<<\s*|</uy)
+    return this.#cursor.take(/<<\s*|</uy)
   }
 
   #readSingleQuoted(): string {
-    const start = this.#at
-    const end = this.#source.indexOf("'", start + 1)
-    if (end < 0) {
-      this.#at = this.#source.length
-      throw new SyntaxFault('unexpected end of statement while looking for matching single-quote')
-    }
-    this.#at = end + 1
-    return this.#inQuotes(start, this.#source.slice(start + 1, end))
+    const start = this.#cursor.at
+    this.#cursor.skip()
+    const text = this.#cursor.takeTo("'")
+    if (text !== null) return this.#inQuotes(start, text)
+    throw new SyntaxFault('unexpected end of statement while looking for matching single-quote')
   }
 
   #readDoubleQuoted(keepEscapes: boolean): string {
-    const start = this.#at++
+    const start = this.#cursor.at
+    this.#cursor.skip()
     const pieces: string[] = []
-    for (let next = this.#peek(); next !== ''; next = this.#peek()) {
+    for (let next = this.#cursor.peek(); next !== ''; next = this.#cursor.peek()) {
       if (next === '"') {
-        this.#at++
+        this.#cursor.skip()
         return this.#inQuotes(start, pieces.join(''))
       }
       pieces.push(next === '$' ? this.#readDollar() : this.#readQuotedCharacters(keepEscapes))
@@ -143,31 +110,32 @@ export class WordReader {
   #inQuotes(start: number, inside: string): string {
     this.#quoted = true
     this.#refuseTooLong(inside.length)
-    return this.#options.keep === 'everything' ? this.#source.slice(start, this.#at) : inside
+    return this.#options.keep === 'everything' ? this.#cursor.since(start) : inside
   }
 
   /** In double quotes only the quote, the dollar and the escape itself can be escaped. */
   #readQuotedCharacters(keepEscapes: boolean): string {
     const { escape } = this.#options
-    const character = this.#take(PLAIN) || this.#takeCharacter()
+    const character = this.#cursor.take(PLAIN) || this.#cursor.takeCharacter()
     if (character !== escape) return character
-    const next = this.#peek()
+    const next = this.#cursor.peek()
     if (next !== '"' && next !== '$' && next !== escape) return keepEscapes ? escape + escape : escape
-    this.#at++
+    this.#cursor.skip()
     return keepEscapes ? escape + next : next
   }
 
   #readDollar(): string {
-    const start = this.#at++
+    const start = this.#cursor.at
+    this.#cursor.skip()
     if (this.#depth >= MAX_DEPTH) throw new SyntaxFault(`substitutions are nested more than ${MAX_DEPTH} deep`)
     this.#depth++
-    const value = this.#peek() === '{' ? this.#readBraces() : this.#readBareName()
+    const value = this.#cursor.peek() === '{' ? this.#readBraces() : this.#readBareName()
     this.#depth--
-    return this.#options.keep ? this.#source.slice(start, this.#at) : value
+    return this.#options.keep ? this.#cursor.since(start) : value
   }
 
   #readBareName(): string {
-    const name = this.#takeName()
+    const name = this.#cursor.takeName()
     return name === '' ? '$' : (this.#valueOf(name) ?? '')
   }
 
@@ -179,17 +147,17 @@ export class WordReader {
   }
 
   #readBraces(): string {
-    this.#at++
-    const first = this.#peek()
+    this.#cursor.skip()
+    const first = this.#cursor.peek()
     if (first === '') throw new SyntaxFault(MISSING_BRACE)
     if ('{}:'.includes(first)) throw new SyntaxFault('syntax error: bad substitution, expected a name behind ${')
-    const name = this.#takeName()
-    const modifier = this.#takeCharacter()
+    const name = this.#cursor.takeName()
+    const modifier = this.#cursor.takeCharacter()
     if (modifier === '}') return this.#valueOf(name) ?? ''
     if (modifier === '/') return this.#readReplacement(name)
     if (modifier === '#' || modifier === '%') return this.#readTrim(name, modifier)
     const strict = modifier === ':'
-    return this.#readAlternative(name, strict ? this.#takeCharacter() : modifier, strict)
+    return this.#readAlternative(name, strict ? this.#cursor.takeCharacter() : modifier, strict)
   }
 
   /** The rest of `${name…}` up to the brace; any end of the text in it is a missing brace. */
@@ -197,7 +165,7 @@ export class WordReader {
     try {
       return this.#readUntil(stop, keepEscapes).text
     } catch (error) {
-      if (error instanceof SyntaxFault && this.#peek() === '') throw new SyntaxFault(missing)
+      if (error instanceof SyntaxFault && this.#cursor.peek() === '') throw new SyntaxFault(missing)
       throw error
     }
   }
@@ -211,8 +179,8 @@ export class WordReader {
   }
 
   #readReplacement(name: string): string {
-    const all = this.#peek() === '/'
-    if (all) this.#at++
+    const all = this.#cursor.peek() === '/'
+    if (all) this.#cursor.skip()
     const pattern = this.#readRest('/', true, MISSING_SLASH)
     const replacement = this.#readRest('}', true, MISSING_BRACE)
     if (this.#options.keep) return ''
