@@ -72,3 +72,16 @@ test('what a killed build was doing is gone after the next one', async () => {
   expect(await readdir(join(dataDir, 'builder/steps'))).toEqual([])
   expect((await run('sh', ['-c', 'pgrep -f "[s]leep 98765" || true'])).stdout.toString()).toBe('')
 })
+
+test('a machine that never built takes the steps that another one wrote', async () => {
+  const context = await makeContext('shared-cache', 'RUN echo one > /one\nRUN busybox cat /one > /two\n')
+  const cache = join(work.path, 'cache')
+  await build(context, '--cache-to', `type=local,dest=${cache},mode=max`)
+  const from = ['--cache-from', `type=local,src=${cache}`, '--cache-from', 'type=local,src=/nowhere']
+  const args = ['build', '--progress=plain', ...from, '-o', `type=oci,dest=${join(work.path, 'cached.tar')}`, context]
+  const { stderr } = await run(slipway, args, { env: { ...env(), SLIPWAY_DATA: join(work.path, 'other') } })
+  expect(stderr.match(/^#\d+ CACHED$/gm)).toHaveLength(3)
+  expect(stderr).not.toContain('not cached')
+  expect(stderr).toContain('The cache /nowhere was not imported')
+  await run('skopeo', ['inspect', `oci-archive:${join(work.path, 'cached.tar')}`])
+})
