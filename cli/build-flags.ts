@@ -1,7 +1,5 @@
 import { type Command, Option } from 'commander'
 
-export { readFields, readPairs } from './flag-values.ts'
-
 /** `slipway build`'s flags as commander reads them; a flag that may be repeated is a list. */
 export interface BuildFlags {
   file?: string
