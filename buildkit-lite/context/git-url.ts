@@ -13,6 +13,8 @@ export interface GitSource {
   /** Null where the text does not say. */
   keepGitDir: boolean | null
   submodules: boolean | null
+  /** That files shall have the time of their commit, and not of the checkout. */
+  mtime?: 'commit'
 }
 
 export interface GitUrlOptions {
@@ -70,13 +72,16 @@ function readAddress(address: string, { local }: GitUrlOptions): string | null {
   }
 }
 
+/** Queries that say enough by being there. */
+const FLAGS = ['keep-git-dir', 'submodules', 'fetch-by-commit']
+
 function readQuery(source: GitSource, query: URLSearchParams, text: string): void {
   let tag = ''
   let branch = ''
   for (const key of new Set(query.keys())) {
     const [value = '', ...more] = query.getAll(key)
     if (more.length > 0) throw invalid(text, `query "${key}" has multiple values`)
-    if (value === '' && key !== 'keep-git-dir' && key !== 'submodules') {
+    if (value === '' && !FLAGS.includes(key)) {
       throw invalid(text, `query "${key}" has no value`)
     }
     if (key === 'tag') tag = withPrefix('refs/tags/', value)
@@ -99,6 +104,14 @@ function readField(source: GitSource, { key, value }: { key: string; value: stri
     case 'checksum':
     case 'commit':
       source.checksum = value
+      return
+    case 'mtime':
+      if (value === 'commit') source.mtime = value
+      else if (value !== 'checkout') throw invalid(text, `invalid mtime value: "${value}"`)
+      return
+    case 'fetch-by-commit':
+      // It is what is always done; a server that does not have it is asked for the ref.
+      readBoolean(key, value, text)
       return
     case 'keep-git-dir':
       source.keepGitDir = readBoolean(key, value, text)

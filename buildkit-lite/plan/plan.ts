@@ -163,6 +163,8 @@ export type CopySource =
       keepGitDir: boolean
       submodules: boolean
       checksum: string | null
+      /** Files get the time of the commit. */
+      mtime?: 'commit'
     }
 
 /** WORKDIR makes its directory: what is missing belongs to `user`. */

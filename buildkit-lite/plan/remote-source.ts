@@ -38,6 +38,7 @@ export function readRemoteSource(text: string, { checksum, keepGitDir }: RemoteF
       keepGitDir: keepGitDir ?? git.keepGitDir ?? false,
       submodules: git.submodules ?? true,
       checksum: commitOf(checksum ?? git.checksum),
+      ...(git.mtime === undefined ? {} : { mtime: git.mtime }),
     }
   }
   if (!URL_SOURCE.test(text)) return null

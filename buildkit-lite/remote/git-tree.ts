@@ -3,6 +3,7 @@ import { SlipwayError } from '#domain/errors'
 import { openSys } from '#host/sys'
 import type { BuildContext, ContextEntry } from '../context/contract.ts'
 import { openGitContext } from '../context/git-context.ts'
+import { readCommitTime } from '../context/git-objects.ts'
 import { cleanPath, type InnerPath, onDisk, toByteString } from '../solver/beneath.ts'
 import { type FileTree, joinTrees, treeOfEntries, treeOnDisk } from '../solver/file-tree.ts'
 import { openScratch } from '../solver/scratch.ts'
@@ -16,6 +17,8 @@ export interface GitTree extends AsyncDisposable {
   tree: FileTree
   /** Checks out what is not checked out yet. */
   files(signal: AbortSignal): Promise<SourceFiles>
+  /** Null where the commit does not say it. */
+  committedAtS(signal: AbortSignal): Promise<number | null>
 }
 
 export interface GitTreeRequest extends GitRequest {
@@ -55,6 +58,7 @@ export async function openGitTree(request: GitTreeRequest, tools: GitTools, sign
   return {
     tree: treeOf(parts, ownDir),
     files: async (signal) => await filesOf(parts, ownDir, signal),
+    committedAtS: async (signal) => await readCommitTime({ gitDir, commit: request.commit, subdirectory: '/' }, signal),
     [Symbol.asyncDispose]: () => disposer.disposeAsync(),
   }
 }

@@ -68,9 +68,10 @@ class BuildRemoteSources implements RemoteSources {
       return fileDigest(source.url, digest)
     }
     if (byContent) return await this.#once(['files', source], () => this.#digestTree(source, signal))
-    const { subdirectory, submodules, keepGitDir, url } = source
+    const { subdirectory, submodules, keepGitDir, url, mtime } = source
     const commit = await this.#commitOf(source, signal)
-    return [{ name: `git ${url}`, digest: digestOf([commit, subdirectory, submodules, keepGitDir]) }]
+    const parts = [commit, subdirectory, submodules, keepGitDir, ...(mtime === undefined ? [] : [mtime])]
+    return [{ name: `git ${url}`, digest: digestOf(parts) }]
   }
 
   async origin(source: RemoteCopySource, signal: AbortSignal): Promise<Origin> {
@@ -85,12 +86,14 @@ class BuildRemoteSources implements RemoteSources {
     const opened = stack.use(await this.#openTree(source, signal))
     const { tree } = opened
     const files = await opened.files(signal)
+    const committedAtS = source.mtime === 'commit' ? await opened.committedAtS(signal) : null
+    const modifiedAtMs = committedAtS === null ? null : committedAtS * 1000
     const owned = stack.move()
     return {
       tree,
       files,
       selected: rootOf(tree),
-      modifiedAtMs: null,
+      modifiedAtMs,
       [Symbol.asyncDispose]: () => owned.disposeAsync(),
     }
   }

@@ -43,7 +43,7 @@ export function createPause(signal: AbortSignal): () => Promise<void> {
 
 /** Makes a directory and its missing parents; returns where it is with links resolved. Existing ones stay as they are. */
 export function makeDirectories(
-  task: Pick<CopyTask, 'root' | 'owner' | 'mode' | 'modifiedAtMs'>,
+  task: Pick<CopyTask, 'root' | 'owner' | 'mode'> & { madeAtMs?: number },
   path: string,
 ): InnerPath {
   const real = resolveBeneath(task.root, path)
@@ -60,8 +60,8 @@ export function makeDirectories(
     const mode = task.mode?.kind === 'octal' ? task.mode.mode : NEW_DIRECTORY_MODE
     setAttributes(task.root, directory, { owner: task.owner ?? { uid: 0, gid: 0 }, mode })
   }
-  const { modifiedAtMs } = task
-  if (modifiedAtMs !== undefined) for (const made of missing) setModifiedTime(task.root, made, modifiedAtMs)
+  const { madeAtMs } = task
+  if (madeAtMs !== undefined) for (const made of missing) setModifiedTime(task.root, made, madeAtMs)
   return real
 }
 

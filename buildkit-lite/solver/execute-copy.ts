@@ -59,7 +59,7 @@ export function isLinked(copy: CopyOperation): boolean {
 export function executeWorkdir(_scope: StepScope, workdir: WorkdirOperation, root: string): void {
   const owner = workdir.user === '' ? null : resolveOwner(workdir.user, readAccounts(root), () => 0)
   const { timestamp } = workdir
-  const time = timestamp === undefined ? {} : { modifiedAtMs: timestamp * 1000 }
+  const time = timestamp === undefined ? {} : { madeAtMs: timestamp * 1000 }
   makeDirectories({ root, owner, mode: null, ...time }, cleanPath(toByteString(workdir.path)))
 }
 

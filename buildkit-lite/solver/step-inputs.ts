@@ -55,8 +55,13 @@ export function mayNeedNetwork({ steps }: Plan, from: number): boolean {
 export function hasContentKey(operation: Operation): boolean {
   return (
     filesRead(operation).some(({ from }) => from.kind === 'step') ||
-    remotesOf(operation).some((source) => source.kind === 'git' && !source.keepGitDir)
+    remotesOf(operation).some((source) => source.kind === 'git' && isByContent(source))
   )
+}
+
+/** The files of a commit do not tell what is in its repository, nor its time. */
+function isByContent(source: RemoteCopySource): boolean {
+  return source.kind === 'git' && !source.keepGitDir && source.mtime === undefined
 }
 
 function remotesOf(operation: Operation): RemoteCopySource[] {
@@ -98,8 +103,7 @@ async function remoteDigests(
   const remotes = remotesOf(operation)
   if (operation.kind !== 'copy' || remotes.length === 0) return []
   const digests = remotes.map(async (source) => {
-    const isByContent = byContent && !(source.kind === 'git' && source.keepGitDir)
-    return await remote.digests(source, isByContent, signal)
+    return await remote.digests(source, byContent && isByContent(source), signal)
   })
   const order = digestOf(operation.sources.map((source) => source.kind))
   return [{ name: 'order of the sources', digest: order }, ...(await Promise.all(digests)).flat()]

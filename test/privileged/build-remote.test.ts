@@ -49,6 +49,8 @@ ADD --chmod=755 --chown=5:6 ${server.origin}/f.bin /y`,
   const lines = await Promise.all(
     image.layers.map(async (_, index) => await bench.lastLayer({ ...image, layers: image.layers.slice(0, index + 1) })),
   )
+  // Directories that had to be made are of now.
+  expect(lines.flat().filter((line) => line.startsWith('d') && line.includes('2015'))).toEqual([])
   const files = lines.flat().filter((line) => line.startsWith('-'))
   expect(files.map((line) => line.split(/\s+/))).toEqual([
     ['-rw-------', '0/0', '5', '2015-10-21', '07:28:00', 'x'],
@@ -123,7 +125,12 @@ test('ADD of a repository copies its files, keyed by what they hold', async () =
   await using dir = await mkdtempDisposable(join(bench.dataDir, 'served-'))
   const repository = join(dir.path, 'r.git')
   await mkdir(join(repository, 'd'), { recursive: true })
-  const env = { PATH: process.env['PATH'], GIT_CONFIG_GLOBAL: '/dev/null', HOME: '/nonexistent' }
+  const env = {
+    PATH: process.env['PATH'],
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    HOME: '/nonexistent',
+    GIT_COMMITTER_DATE: LAST_MODIFIED,
+  }
   const git = async (...args: string[]) =>
     (await run('git', ['-c', 'user.name=a', '-c', 'user.email=a@b', ...args], { cwd: repository, env })).stdout
       .toString()
@@ -160,6 +167,12 @@ ADD --keep-git-dir=true ${server.url}/r.git /kept`,
     ['-rwxr-xr-x', '0/0', 'mixed/run.sh'],
   ])
   expect(await bench.readInside(image, 'kept/.git/HEAD')).toBe(`${await git('rev-parse', 'HEAD')}\n`)
+  const dated = { Dockerfile: `FROM scratch\nADD ${server.url}/r.git?mtime=commit /dated` }
+  const { image: withTimes } = await bench.buildFiles(dated)
+  const times = (await bench.lastLayer(withTimes))
+    .filter((line) => line.startsWith('-'))
+    .map((line) => line.split(/\s+/)[3])
+  expect(times).toEqual(['2015-10-21', '2015-10-21'])
   // Another commit with the same files: only what keeps the repository itself is made again.
   await git('commit', '-q', '--allow-empty', '-m', 'two')
   expect((await bench.buildFiles(files)).ran).toHaveLength(1)

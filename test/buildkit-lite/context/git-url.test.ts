@@ -25,6 +25,8 @@ test.for<[string, Partial<GitSource>]>([
   ['https://h/n.git?commit=abc123', { url: 'https://h/n.git', ref: 'abc123', checksum: 'abc123' }],
   ['https://h/n.git?checksum=abc123#main', { url: 'https://h/n.git', ref: 'main', checksum: 'abc123' }],
   ['https://h/n.git?keep-git-dir&submodules=false', { url: 'https://h/n.git', keepGitDir: true, submodules: false }],
+  ['https://h/n.git?mtime=commit', { url: 'https://h/n.git', mtime: 'commit' }],
+  ['https://h/n.git?mtime=checkout&fetch-by-commit=1', { url: 'https://h/n.git' }],
   ['git@h:n.git?ref=v2#:d', { url: 'git@h:n.git', ref: 'v2', subdirectory: 'd' }],
 ])('%s', ([text, expected]) => {
   expect(parseGitUrl(text)).toEqual({ ...bare, ...expected })
@@ -59,6 +61,7 @@ describe('mistakes', () => {
     ['https://h/n.git?subdir=a#b:c', 'subdir conflicts: "c" vs "a"'],
     ['https://h/n.git?tag=a&branch=b', 'branch conflicts with tag'],
     ['https://h/n.git?submodules=maybe', 'invalid submodules value: "maybe"'],
+    ['https://h/n.git?mtime=now', 'invalid mtime value: "now"'],
     ['https://h/n.git?mood=good', 'unexpected query "mood"'],
   ] as const)('%s', ([text, message]) => {
     expect(() => parseGitUrl(text)).toThrow(message)
