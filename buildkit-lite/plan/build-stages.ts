@@ -97,7 +97,7 @@ class StepCollector {
         return imageState(image, step, platform)
       }
       case 'context':
-        return { ...scratchState(platform), fileSystem: this.#contextStep(stage, base.name) }
+        return this.#contextState(stage, base.name)
       default:
         return base satisfies never
     }
@@ -137,6 +137,15 @@ class StepCollector {
     const step = this.add({ stage, title: `FROM ${image.reference}`, line, operation: { kind: 'base', image } })
     this.#bases.set(key, step)
     return { image, step }
+  }
+
+  /** Its layer has an entry of the history, as every layer, though no instruction made it. */
+  #contextState(stage: StageNode, name: string): StageState {
+    const state = scratchState(stage.platform)
+    state.fileSystem = this.#contextStep(stage, name)
+    const entry = { created_by: `FROM ${name}`, comment: 'buildkit.exporter.image.v0' }
+    state.history.push({ entry, step: state.fileSystem })
+    return state
   }
 
   /** A directory of files as a stage's base: all of it, copied to an empty root. */

@@ -72,3 +72,10 @@ test('triggers of an image that stands in for another image fire', async () => {
   const planned = await plan('FROM alpine', { namedContexts: { alpine: image('other') }, resolver })
   expect(planned.steps.map(({ title }) => title)).toEqual(['FROM other', 'ONBUILD RUN fires'])
 })
+
+test('files that are a base have a layer and an entry of the history', async () => {
+  const planned = await plan('FROM x\nENV A=1\nCOPY a /', { namedContexts: { x: files } })
+  expect(historyOf(planned)).toEqual(['FROM x', '- ENV A=1', 'COPY a / # buildkit'])
+  expect(planned.target.history.map(({ step }) => step)).toEqual([0, null, 1])
+  expect(configOf(planned)).toMatchObject({ WorkingDir: '/' })
+})
