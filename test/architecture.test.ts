@@ -16,7 +16,7 @@ const ARROWS: Record<string, readonly string[]> = {
   workers: ['core/domain', 'core/host', 'core/store', 'sandbox', 'buildkit-lite'],
   cli: ['core/domain', 'core/host', 'sandbox', 'buildkit-lite'],
   dashboards: ['core/domain'],
-  bench: ['core/domain', 'core/host', 'test'],
+  bench: ['core/domain', 'core/host', 'buildkit-lite', 'test'],
 }
 
 /** Which rooms may use a package. What is not listed may be used wherever it is needed. */
