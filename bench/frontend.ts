@@ -1,5 +1,4 @@
-import { parseDockerfile } from '../buildkit-lite/dockerfile/parse.ts'
-import { planDockerfile } from '../buildkit-lite/plan/plan-dockerfile.ts'
+import { parseDockerfile, planDockerfile } from '#buildkit-lite'
 import { type Report, report } from './report.ts'
 
 const ROUNDS = 15
