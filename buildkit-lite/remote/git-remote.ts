@@ -30,7 +30,7 @@ export interface GitTools {
 const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/
 const MAX_DURATION_MS = 60 * 60_000
 
-export function mirrorsDir(stateDir: string): string {
+function mirrorsDir(stateDir: string): string {
   return join(stateDir, 'git-sources')
 }
 

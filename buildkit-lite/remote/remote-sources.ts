@@ -32,7 +32,7 @@ export interface RemoteSources {
   open(source: RemoteCopySource, signal: AbortSignal): Promise<OpenRemote>
 }
 
-export interface OpenRemote extends AsyncDisposable {
+interface OpenRemote extends AsyncDisposable {
   tree: FileTree
   files: SourceFiles
   /** What is to be copied: a file, or the root of the tree. */
@@ -138,7 +138,7 @@ class BuildRemoteSources implements RemoteSources {
 }
 
 /** The last part of the path; what has none gets a name that says so. */
-export function fileNameOf(url: string): string {
+function fileNameOf(url: string): string {
   const parts = new URL(url).pathname.split('/').filter(Boolean)
   const last = parts.at(-1)
   if (last === undefined) return '__unnamed__'
