@@ -39,9 +39,16 @@ export function imageState(image: ResolvedImage, fileSystem: FileSystem, platfor
     fileSystem,
     image: { ...rest, rootfs: NO_LAYERS },
     config: config ?? {},
-    history: (history ?? []).map((entry) => ({ entry, step: null })),
+    history: [...(history ?? []), ...missingHistory(image)].map((entry) => ({ entry, step: null })),
     base: null,
   })
+}
+
+/** An entry for each layer of an image whose own history has fewer: readers expect one a layer. */
+function missingHistory({ config, layers }: ResolvedImage): HistoryEntry[] {
+  const known = (config.history ?? []).filter((entry) => !entry.empty_layer).length
+  const created = config.created ? { created: config.created } : {}
+  return layers.slice(known).map(() => ({ ...created, comment: 'buildkit.exporter.image.v0' }))
 }
 
 /** The state of `FROM stage`: ARGs of the parent stay in scope, but its ENV is what the image says. */

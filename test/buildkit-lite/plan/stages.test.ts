@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { SourceError } from '#domain/errors'
+import type { ImageResolver } from '../../../buildkit-lite/plan/plan.ts'
 import { configOf, historyOf, imageOf, plan, resolverOf } from './plan-text.ts'
 
 const titles = async (text: string, target: string | null = null) =>
@@ -119,6 +120,29 @@ describe('what a stage inherits', () => {
     const config = configOf(await plan(text))
     expect(config).toMatchObject({ Labels: { a: 'p' }, Volumes: { '/p': {} } })
     expect(config.Env).toContain('A=p')
+  })
+
+  test('an entry of the history for each layer, also where the image itself has none', async () => {
+    const layer = {
+      descriptor: { mediaType: 'x', digest: `sha256:${'a'.repeat(64)}`, size: 1 },
+      diffId: `sha256:${'b'.repeat(64)}`,
+    }
+    const config = imageOf(
+      {},
+      { created: '2020-01-01T00:00:00Z', history: [{ created_by: 'one' }, { empty_layer: true }] },
+    )
+    const resolver: ImageResolver = {
+      resolve: async (reference) =>
+        ({ reference, manifestDigest: 'sha256:0', config, layers: [layer, layer, layer], source: 'test' }) as never,
+    }
+    const { target } = await plan('FROM base', { resolver })
+    const added = { created: '2020-01-01T00:00:00Z', comment: 'buildkit.exporter.image.v0' }
+    expect(target.history.map(({ entry }) => entry)).toEqual([
+      { created_by: 'one' },
+      { empty_layer: true },
+      added,
+      added,
+    ])
   })
 
   test('nothing at all from scratch', async () => {
