@@ -61,9 +61,10 @@ async function writeArchive(
   const pack = packTar()
   const written = pipeline(pack as unknown as Readable, createWriteStream(path), { signal })
   written.catch(() => {})
+  const archive = { pack, written }
   for (const { descriptor } of layout.layers) {
     const bytes = await blobs.read(descriptor.digest, signal)
-    await addEntry(pack, { name: blobPath(descriptor.digest), sizeBytes: descriptor.size }, bytes)
+    await addEntry(archive, { name: blobPath(descriptor.digest), sizeBytes: descriptor.size }, bytes)
   }
   const files = [
     ...[...layout.documents].map(([digest, bytes]) => ({ name: blobPath(digest), bytes })),
@@ -71,18 +72,30 @@ async function writeArchive(
     { name: 'index.json', bytes: toJson(layoutIndex(namedDescriptors(layout, names))) },
     { name: LAYOUT_FILE.name, bytes: toJson(LAYOUT_FILE.content) },
   ]
-  for (const { name, bytes } of files) await addEntry(pack, { name, sizeBytes: bytes.length }, Readable.from([bytes]))
+  for (const { name, bytes } of files)
+    await addEntry(archive, { name, sizeBytes: bytes.length }, Readable.from([bytes]))
   pack.finalize()
   await written
 }
 
-async function addEntry(pack: Pack, file: { name: string; sizeBytes: number }, bytes: Readable): Promise<void> {
+/** An archive that cannot be written any more ends its entries, too. */
+async function addEntry(
+  { pack, written }: { pack: Pack; written: Promise<void> },
+  file: { name: string; sizeBytes: number },
+  bytes: Readable,
+): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const header = { name: file.name, size: file.sizeBytes, mode: 0o644, mtime: TIME, type: 'file' as const }
-  const sink = pack.entry(header, (error) => (error ? reject(error) : resolve()))
+  promise.catch(() => {})
   bytes.on('error', reject)
-  bytes.pipe(sink)
-  await promise
+  try {
+    const header = { name: file.name, size: file.sizeBytes, mode: 0o644, mtime: TIME, type: 'file' as const }
+    const sink = pack.entry(header, (error) => (error ? reject(error) : resolve()))
+    sink.on('error', reject)
+    bytes.pipe(sink)
+    await Promise.race([promise, written])
+  } finally {
+    bytes.destroy()
+  }
 }
 
 function toJson(value: unknown): Buffer {

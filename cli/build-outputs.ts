@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { mkdir, mkdtempDisposable } from 'node:fs/promises'
+import { lstat, mkdir, mkdtempDisposable, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import {
@@ -64,7 +64,8 @@ async function sendFiles(
     return
   }
   await progress.during('exporting to client tarball', async () => {
-    await toDestination(output.dest, (dest) => exportResultTar(built, { ...output, dest }, tools, signal))
+    const write = (dest: string) => exportResultTar(built, { ...output, dest }, tools, signal)
+    await toDestination(output.dest, write, signal)
   })
 }
 
@@ -138,17 +139,29 @@ async function sendArchive(
   for (const { image } of result.images) await fetchLayers(image, tools, signal)
   if (!isTar) return await writeOciLayout({ image: result, names, path: dest }, tools.blobs, signal)
   const write = kind === 'oci' ? writeOciArchive : writeDockerArchive
-  await toDestination(dest, (path) => write({ image: result, names, path }, tools.blobs, signal))
+  await toDestination(dest, (path) => write({ image: result, names, path }, tools.blobs, signal), signal)
 }
 
-/** Archives are written as files; for standard output by way of one. */
-async function toDestination(dest: string, write: (path: string) => Promise<void>): Promise<void> {
-  if (dest !== '-') {
-    await mkdir(dirname(dest), { recursive: true })
-    return await write(dest)
-  }
+/** Archives are written as files, which appear when they are complete; for standard output by way of one. */
+async function toDestination(dest: string, write: (path: string) => Promise<void>, signal: AbortSignal): Promise<void> {
+  if (dest !== '-') return await toFile(dest, write)
   await using work = await mkdtempDisposable(join('/var/tmp', 'slipway-export-'))
   const path = join(work.path, 'archive')
   await write(path)
-  await pipeline(createReadStream(path), process.stdout, { end: false })
+  await pipeline(createReadStream(path), process.stdout, { end: false, signal })
+}
+
+async function toFile(dest: string, write: (path: string) => Promise<void>): Promise<void> {
+  await mkdir(dirname(dest), { recursive: true })
+  // What is no plain file, such as a pipe or a link, is not to be replaced by one.
+  const before = await lstat(dest).catch(() => null)
+  if (before && !before.isFile()) return await write(dest)
+  const temporary = `${dest}.slip-${process.pid}`
+  try {
+    await write(temporary)
+    await rename(temporary, dest)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
 }

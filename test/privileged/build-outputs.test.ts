@@ -1,4 +1,4 @@
-import { mkdtempDisposable, readdir, readFile } from 'node:fs/promises'
+import { lstat, mkdtempDisposable, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { DEFAULT_IMAGE_SETTINGS, writeResult } from '#buildkit-lite'
@@ -93,6 +93,24 @@ test('layouts hold every platform and every name', async () => {
   await expect(outputs.send(result, `type=docker,dest=${dir.path}/docker.tar`)).rejects.toThrow(
     'docker exporter does not currently support exporting manifest lists',
   )
+})
+
+test('an archive that breaks off leaves nothing, and what was there before', async () => {
+  const { result } = await build({ Dockerfile: 'FROM multi\n' }, ['linux/amd64'])
+  await using dir = await openDir('broken')
+  const dest = join(dir.path, 'x.tar')
+  await writeFile(dest, 'before')
+  const gone = AbortSignal.abort(new Error('gone'))
+  await expect(outputs.send(result, `type=oci,dest=${dest}`, [], gone)).rejects.toThrow()
+  await expect(outputs.send(result, `type=tar,dest=${dest}`, [], gone)).rejects.toThrow()
+  expect(await readdir(dir.path)).toEqual(['x.tar'])
+  expect(await readFile(dest, 'utf8')).toBe('before')
+  const full = outputs.send(result, 'type=oci,dest=/dev/full')
+  await expect(full).rejects.toThrow('ENOSPC')
+  await symlink('x.tar', join(dir.path, 'link'))
+  await outputs.send(result, `type=docker,dest=${dir.path}/link`)
+  expect((await lstat(join(dir.path, 'link'))).isSymbolicLink()).toBe(true)
+  expect((await readFile(dest)).length).toBeGreaterThan(1000)
 })
 
 test('a directory has each platform by itself, and mode=delete removes what is not of the image', async () => {

@@ -13,7 +13,7 @@ export interface OutputBench extends AsyncDisposable {
   bench: BuildBench
   push(this: void, result: BuiltResult, name: string): Promise<void>
   /** Sends the result where `-o` says, and returns what the user is told. */
-  send(this: void, result: BuiltResult, output: string, tag?: string[]): Promise<string[]>
+  send(this: void, result: BuiltResult, output: string, tag?: string[], signal?: AbortSignal): Promise<string[]>
   /** Arguments that name an image in the registry for skopeo. */
   remote(name: string): string[]
 }
@@ -33,7 +33,7 @@ export async function openOutputBench(name: string): Promise<OutputBench> {
   return {
     bench,
     push,
-    send: (result, output, tag = []) => send(bench, result, { output, tag }),
+    send: (result, output, tag = [], signal = never) => send(bench, result, { output, tag }, signal),
     remote: (image) => ['--tls-verify=false', `docker://${host}/${image}`],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
@@ -43,6 +43,7 @@ async function send(
   { tools }: BuildBench,
   result: BuiltResult,
   { output, tag }: { output: string; tag: string[] },
+  signal: AbortSignal,
 ): Promise<string[]> {
   const notes: string[] = []
   const during = async <T>(_title: string, work: (tell: () => Promise<void>) => Promise<T>) =>
@@ -50,7 +51,7 @@ async function send(
   const engine = { tools, registry: tools.registry, registryWith: async () => tools.registry }
   const settings = result.graphs[0]?.request.image ?? DEFAULT_IMAGE_SETTINGS
   const outputs = readOutputs({ output: [output], push: false, tag }, settings)
-  await sendOutputs(outputs, result, { engine, progress: { during }, note: (text) => notes.push(text) }, never)
+  await sendOutputs(outputs, result, { engine, progress: { during }, note: (text) => notes.push(text) }, signal)
   return notes
 }
 
