@@ -24,6 +24,8 @@ export interface BuildRequest {
   useCache: boolean
   /** Stages whose steps run again although they are cached; lower case. */
   noCacheStages: readonly string[]
+  /** Solve stages too that nobody has to look at, as for a cache that shall have all of them. */
+  everyStage?: boolean
   /** Resolve tags of base images again. Every build does: nothing remembers what a tag led to. */
   pull: boolean
   network: 'default' | 'none' | 'host'

@@ -38,9 +38,10 @@ export async function buildAndSend(context: CommandContext, work: Work): Promise
   await using engine = await openEngine(config, context.createLog('error'))
   const tools = { ...engine.tools, ...(await openCaches(engine.tools, work, signal)) }
   const sending: SendContext = { engine: { ...engine, tools }, progress, note }
+  const everyStage = read.cacheTargets.some((target) => target.kind !== 'inline' && target.mode === 'max')
   const { result, names } = await withoutLostLayers(async () => {
     const built = await buildAll(
-      { ...opened, image, platform: platforms[0], platformGiven: flags.platform.length > 0 },
+      { ...opened, image, platform: platforms[0], platformGiven: flags.platform.length > 0, everyStage },
       platforms,
       {
         ...tools,

@@ -53,6 +53,7 @@ export async function openForesight(plan: Plan, options: ForesightOptions, signa
     return step && (await isAvailable(tools, { layer: step.layer, source: null })) ? step : null
   }
   const { needed, foreseen } = await findNeeded(plan, async (index) => {
+    if (request.everyStage) return false
     const definition = await define(index)
     return definition?.isReusable === true && (await lookUp(definition.key.key)) !== null
   })

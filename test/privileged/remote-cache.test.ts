@@ -40,7 +40,10 @@ afterAll(async () => await first?.[Symbol.asyncDispose]())
 
 interface Machine extends AsyncDisposable {
   warnings: string[]
-  build(files?: Record<string, string>, inlineCache?: boolean): Promise<{ result: BuiltResult; steps: string[] }>
+  build(
+    files?: Record<string, string>,
+    asked?: { inlineCache?: boolean; everyStage?: boolean },
+  ): Promise<{ result: BuiltResult; steps: string[] }>
   save(result: BuiltResult, targets: readonly CacheTarget[]): Promise<void>
   readOut(result: BuiltResult): Promise<string>
   /** The layers that it has, in number. */
@@ -57,8 +60,8 @@ async function openMachine(sources: readonly Record<string, string>[]): Promise<
   Object.assign(tools, await importCaches(read, { ...tools }, warn, never))
   return {
     warnings,
-    build: async (files = FILES, inlineCache = false) => {
-      const change = { image: { ...DEFAULT_IMAGE_SETTINGS, inlineCache } }
+    build: async (files = FILES, { inlineCache = false, everyStage = false } = {}) => {
+      const change = { everyStage, image: { ...DEFAULT_IMAGE_SETTINGS, inlineCache } }
       const { result, ran } = await bench.buildPlatforms(files, PLATFORM, change)
       return { result, steps: ran.map((title) => title.replace('linux/amd64 ', '')) }
     },
@@ -148,6 +151,16 @@ test('a cache of the image alone: other stages are not in it, and run only when 
   ])
 })
 
+test('a cache of all steps that is written by who took them from one has all of them too', async () => {
+  await seed({ ref: nameOf('loop'), mode: 'max' })
+  await using other = await openMachine([{ type: 'registry', ref: nameOf('loop') }])
+  const { result, steps } = await other.build(FILES, { everyStage: true })
+  expect(steps).toEqual([])
+  await other.save(result, [target({ ref: nameOf('looped'), mode: 'max' })])
+  await using third = await openMachine([{ type: 'registry', ref: nameOf('looped') }])
+  expect((await third.build(FILES, { everyStage: true })).steps).toEqual([])
+})
+
 test('a cache in a directory, by tag and by digest, beside another', async () => {
   const dest = join(first.dataDir, 'cache-directory')
   const built = await seed({ type: 'local', dest, mode: 'max' })
@@ -163,11 +176,11 @@ test('a cache in a directory, by tag and by digest, beside another', async () =>
 
 test('a cache that went with the image', async () => {
   await using machine = await openMachine([])
-  const { result } = await machine.build(FILES, true)
+  const { result } = await machine.build(FILES, { inlineCache: true })
   const names = [parseImageReference(nameOf('inline'))]
   await pushResult(result, { names, byDigestOnly: false }, first.tools.registry, never)
   await using other = await openMachine([{ type: 'registry', ref: nameOf('inline') }])
-  const again = await other.build(FILES, true)
+  const again = await other.build(FILES, { inlineCache: true })
   expect(again.steps).toEqual([])
   // A child of the image does not say that its layers were made so.
   const child = await first.buildFiles({ Dockerfile: `FROM ${nameOf('inline')}\nLABEL a=b\n` })
