@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { basename, isAbsolute, relative, resolve } from 'node:path'
+import { addAbortSignal } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { type BuildRequest, dockerfileNames, missingDockerfile } from '#buildkit-lite'
 import { messageOf, SlipwayError } from '#domain/errors'
@@ -15,11 +16,15 @@ export interface FoundDockerfile {
 }
 
 /** `-f`: relative to the working directory, as with `docker build`; it need not lie in the context. */
-export async function findDockerfile(place: string, file: string | undefined): Promise<FoundDockerfile> {
+export async function findDockerfile(
+  place: string,
+  file: string | undefined,
+  signal: AbortSignal,
+): Promise<FoundDockerfile> {
   if (file === undefined) return { dockerfile: { path: DEFAULT_DOCKERFILE } }
   if (file === '-') {
     if (place === '-') throw new UsageError('the context and the Dockerfile cannot both come from standard input')
-    return { dockerfile: { name: DEFAULT_DOCKERFILE, text: await text(process.stdin) } }
+    return { dockerfile: { name: DEFAULT_DOCKERFILE, text: await text(addAbortSignal(signal, process.stdin)) } }
   }
   if (isRemote(place)) return { dockerfile: { path: file } }
   const inside = relative(resolve(place), resolve(file))

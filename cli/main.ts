@@ -38,6 +38,8 @@ try {
 } catch (error) {
   process.exitCode = exitCodeOf(error)
 }
+// Everything is cleaned up by now; a reader of standard output that has stopped reading is not waited for.
+if (process.exitCode === EXIT.interrupted) process.stderr.write('', () => process.exit())
 
 /** Says what went wrong in words, never in stack traces, and how the process ends. */
 function exitCodeOf(error: unknown): number {

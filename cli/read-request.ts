@@ -60,7 +60,7 @@ export async function readRequest(
   signal: AbortSignal,
 ): Promise<Omit<BuildRequest, 'image' | 'platform'>> {
   const secrets = await readSecrets(flags.secret)
-  const { dockerfile, ...ownIgnore } = await findDockerfile(place, flags.file)
+  const { dockerfile, ...ownIgnore } = await findDockerfile(place, flags.file, signal)
   if ('text' in dockerfile) await showDockerfile(dockerfile, progress)
   const isFetched = isRemote(place) || hasFetched(flags.buildContext)
   const workDir = isFetched ? await openWorkDir(dataDir, stack) : ''

@@ -247,7 +247,7 @@ describe('-f', () => {
     await writeFile(join(context, '.dockerignore'), 'a\n')
     await writeFile(join(dir.path, 'docker', 'dockerfile'), 'FROM scratch\n')
     const open = async () => {
-      const { dockerfile, ...more } = await findDockerfile(context, join(dir.path, 'docker', 'Dockerfile'))
+      const { dockerfile, ...more } = await findDockerfile(context, join(dir.path, 'docker', 'Dockerfile'), signal)
       expect(dockerfile).toEqual({ name: 'dockerfile', text: 'FROM scratch\n' })
       await using opened = await openContext(context, { ...options(), ...more }, signal)
       return await list(opened)
@@ -258,11 +258,13 @@ describe('-f', () => {
   })
 
   test('inside of the context is a path in it, and what is not there is said', async () => {
-    expect(await findDockerfile(dir.path, join(dir.path, '..x'))).toEqual({ dockerfile: { path: '..x' } })
-    expect(await findDockerfile('https://h/n.git', 'x/Dockerfile')).toEqual({ dockerfile: { path: 'x/Dockerfile' } })
-    await expect(findDockerfile('-', '-')).rejects.toThrow(UsageError)
+    expect(await findDockerfile(dir.path, join(dir.path, '..x'), signal)).toEqual({ dockerfile: { path: '..x' } })
+    expect(await findDockerfile('https://h/n.git', 'x/Dockerfile', signal)).toEqual({
+      dockerfile: { path: 'x/Dockerfile' },
+    })
+    await expect(findDockerfile('-', '-', signal)).rejects.toThrow(UsageError)
     const gone = join(tmpdir(), 'surely-not-there')
-    await expect(findDockerfile(dir.path, gone)).rejects.toMatchObject({
+    await expect(findDockerfile(dir.path, gone, signal)).rejects.toMatchObject({
       kind: 'dockerfile-invalid',
       message: `failed to read dockerfile: open ${gone}: no such file or directory`,
     })

@@ -10,12 +10,13 @@ const STUBBORN = `FROM base
 RUN --mount=type=cache,target=/c --mount=type=secret,id=s echo is-running; trap '' INT TERM; while :; do sleep 1; done
 `
 const NOISY = 'FROM base\nRUN while :; do echo noise; sleep 0.1; done\n'
+const LARGE = 'FROM base\nRUN head -c 3000000 /dev/zero > /large\n'
 const FLAGS = ['--no-cache', '--secret', 'id=s,env=HOME', '-f', 'context/stubborn']
 
 let bench: Bench
 beforeAll(async () => {
   bench = await Bench.open()
-  await bench.write({ stubborn: STUBBORN, noisy: NOISY, Dockerfile: 'FROM base\nRUN true\n' })
+  await bench.write({ stubborn: STUBBORN, noisy: NOISY, large: LARGE, Dockerfile: 'FROM base\nRUN true\n' })
 })
 afterAll(async () => {
   await bench[Symbol.asyncDispose]()
@@ -78,5 +79,19 @@ test('a terminal that is closed ends the build, as does a reader that goes away'
   await unread.until(/\d noise/)
   unread.child.stderr?.destroy()
   expect((await unread.ended).code).toBe(130)
+  expect(await traces()).toEqual([])
+})
+
+test('a build that waits for its Dockerfile, or for a reader of its archive, can be interrupted', async () => {
+  const waiting = bench.start(['-f', '-', '--progress=plain'])
+  await waiting.untilWaiting()
+  waiting.child.kill('SIGINT')
+  expect((await waiting.ended).code).toBe(130)
+  const stuck = bench.start(['-f', 'context/large', '-o', 'type=tar,dest=-', '--progress=plain'])
+  stuck.child.stdout?.pause()
+  await stuck.until(/exporting to client tarball/)
+  await stuck.untilWaiting()
+  stuck.child.kill('SIGINT')
+  expect(await stuck.exitCode).toBe(130)
   expect(await traces()).toEqual([])
 })

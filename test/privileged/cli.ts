@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtempDisposable, readdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { spawn } from '../../core/host/exec.ts'
 import { writeBusyboxLayout } from '../support/busybox-layout.ts'
 
@@ -84,6 +85,8 @@ export class Bench implements AsyncDisposable {
 export class Running {
   readonly child: ChildProcess
   readonly ended: Promise<Ended>
+  /** Is there before what it said is read to the end. */
+  readonly exitCode: Promise<number | null>
   #said = ''
   readonly #heard = new Set<() => void>()
 
@@ -97,6 +100,7 @@ export class Running {
         for (const listener of this.#heard) listener()
       })
     }
+    this.exitCode = once(child, 'exit').then(([code]) => code as number | null)
     this.ended = once(child, 'close').then(([code]) => ({ code: code as number | null, ...said }))
   }
 
@@ -113,5 +117,17 @@ export class Running {
       if (!text.test(this.#said)) throw new Error(`It ended before it said ${text}: ${stdout}${stderr}`)
     })
     await Promise.race([heard, early])
+  }
+
+  /** Waits until the command uses no processor any more, which is all that tells that it waits for somebody. */
+  async untilWaiting(): Promise<void> {
+    let usedMs = -1
+    for (let still = 0; still < 3; ) {
+      await sleep(100)
+      const fields = (await readFile(`/proc/${this.child.pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? []
+      const nowMs = Number(fields[11]) + Number(fields[12])
+      still = nowMs === usedMs && nowMs > 10 ? still + 1 : 0
+      usedMs = nowMs
+    }
   }
 }
