@@ -53,7 +53,7 @@ export async function openForesight(plan: Plan, options: ForesightOptions, signa
     return step && (await isAvailable(tools, { layer: step.layer, source: null })) ? step : null
   }
   const { needed, foreseen } = await findNeeded(plan, async (index) => {
-    if (request.everyStage) return false
+    if (needsEveryStage(request)) return false
     const definition = await define(index)
     return definition?.isReusable === true && (await lookUp(definition.key.key)) !== null
   })
@@ -73,6 +73,11 @@ export async function openForesight(plan: Plan, options: ForesightOptions, signa
       return { keys: [definition.key, key], step: foreseen.has(index) ? await lookUp(key.key) : null }
     },
   }
+}
+
+/** Caches of everything, and what is said of a build, tell of the stages that made the image too. */
+function needsEveryStage({ everyStage = false, image }: BuildRequest): boolean {
+  return everyStage || image.sbom || image.provenance?.mode === 'max'
 }
 
 type Define = (index: number) => Promise<Definition | null>
