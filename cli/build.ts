@@ -53,7 +53,9 @@ async function runBuild(context: CommandContext, place: string, flags: BuildFlag
       return EXIT.interrupted
     }
     printEnding(progress, { form: read.form, isLong: flags.debug, isFailed: true, notes })
-    process.stderr.write(describeFailure(error, read.form === 'none' ? [] : progress.failures))
+    // In `rawjson` everything that steps printed has been said.
+    const isTold = read.form === 'none' || read.form === 'rawjson'
+    process.stderr.write(describeFailure(error, isTold ? [] : progress.failures))
     return EXIT.failed
   }
 }

@@ -20,7 +20,7 @@ import { watchContext } from './watch-inputs.ts'
 const CACHE_SCOPE = 'local'
 
 /** What of a request comes from flags alone, so that a wrong one is told before anything is opened. */
-export type AskedRequest = ReturnType<typeof readAsked>
+type AskedRequest = ReturnType<typeof readAsked>
 
 export function readAsked(flags: BuildFlags) {
   const network = readNetwork(flags.network)

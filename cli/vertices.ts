@@ -23,7 +23,7 @@ export function singleVertex(name: string, number: number): Vertex {
  * `[build 2/4] RUN npm ci`: a stage without a name is not named where there is only one, and an image that only files
  * are taken from belongs to no stage.
  */
-export function vertexName(plan: Plan, index: number, platform: string | null = null): string {
+function vertexName(plan: Plan, index: number, platform: string | null): string {
   const step = plan.steps[index]
   if (!step) return `step ${index}`
   if (step.operation.kind === 'base' && step.line === null)

@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 
-const SEQUENCE = new RegExp('^\u001b\\[(\\??)([\\d;]*)([A-Za-z])')
+const ESC = '\u001b'
+const SEQUENCE = new RegExp(`^${ESC}\\[(\\??)([\\d;]*)([A-Za-z])`)
 
 /**
  * A terminal in small: what a person sees of what was written to it. It knows the few sequences that progress uses and

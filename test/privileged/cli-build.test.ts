@@ -11,6 +11,8 @@ afterAll(async () => {
   await bench[Symbol.asyncDispose]()
 })
 
+const words = (...lines: string[]): string[] => lines.flatMap((line) => line.split(' '))
+
 test('flags reach the steps of a build, and the image', async () => {
   await bench.write({
     Dockerfile: [
@@ -30,32 +32,12 @@ test('flags reach the steps of a build, and the image', async () => {
     ].join('\n'),
   })
   const { code, stderr } = await bench.build(
-    [
-      ...[
-        '--target',
-        'wanted',
-        '--build-arg',
-        'WORD=given',
-        '--build-arg',
-        'SURELY_SET',
-        '--label',
-        'a.b=c',
-        '-t',
-        'x/y:1',
-      ],
-      ...[
-        '--secret',
-        'id=token,env=TOKEN',
-        '--add-host',
-        'db=10.1.2.3',
-        '--shm-size',
-        '32m',
-        '--ulimit',
-        'nofile=99:100',
-      ],
-      ...['--network', 'none', '-m', '256m', '--cpu-shares', '512', '--iidfile', 'iid', '--metadata-file', 'metadata'],
-      ...['--annotation', 'org.example=1', '-o', 'type=oci,dest=out.tar', '--progress=plain', '--pull=false'],
-    ],
+    words(
+      '--target wanted --build-arg WORD=given --build-arg SURELY_SET --label a.b=c -t x/y:1',
+      '--secret id=token,env=TOKEN --add-host db=10.1.2.3 --shm-size 32m --ulimit nofile=99:100',
+      '--network none -m 256m --cpu-shares 512 --iidfile iid --metadata-file metadata',
+      '--annotation org.example=1 -o type=oci,dest=out.tar --progress=plain --pull=false',
+    ),
     { env: { SURELY_SET: 'yes', TOKEN: 'hidden', SOURCE_DATE_EPOCH: '1700000000' } },
   )
   expect(stderr).toMatch(/\d word given yes 1700000000 /)

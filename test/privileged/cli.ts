@@ -113,10 +113,8 @@ export class Running {
       this.#heard.add(listener)
       listener()
     })
-    const early = this.ended.then(({ stdout, stderr }) => {
-      if (!text.test(this.#said)) throw new Error(`It ended before it said ${text}: ${stdout}${stderr}`)
-    })
-    await Promise.race([heard, early])
+    await Promise.race([heard, this.ended])
+    if (!text.test(this.#said)) throw new Error(`It ended before it said ${text}: ${this.#said}`)
   }
 
   /** Waits until the command uses no processor any more, which is all that tells that it waits for somebody. */
