@@ -18,39 +18,7 @@ export function openLazyBlobs(
   remote: Map<Digest, RemoteBlob>,
   onLoss: (loss: LostLayerError) => void,
 ): BlobStore {
-  const fetching = new Map<Digest, Promise<void>>()
-  const lost = new Map<Digest, LostLayerError>()
-  const fetch = async (digest: Digest, { sizeBytes, open }: RemoteBlob, signal: AbortSignal): Promise<void> => {
-    try {
-      await local.write(await open(signal), { digest, sizeBytes }, signal)
-    } catch (error) {
-      if (signal.aborted) throw signal.reason
-      const loss = new LostLayerError(digest, error)
-      remote.delete(digest)
-      lost.set(digest, loss)
-      onLoss(loss)
-      throw loss
-    } finally {
-      fetching.delete(digest)
-    }
-  }
-  const bring = async (digest: Digest, signal: AbortSignal): Promise<void> => {
-    for (;;) {
-      if (await local.has(digest)) return
-      const loss = lost.get(digest)
-      if (loss) throw loss
-      const blob = remote.get(digest)
-      if (!blob) return
-      const running = fetching.get(digest)
-      const work = running ?? fetch(digest, blob, signal)
-      if (!running) fetching.set(digest, work)
-      // Another's fetch may end with its own signal; then it is our turn.
-      await work.catch((error: unknown) => {
-        if (!running || error instanceof LostLayerError) throw error
-      })
-      signal.throwIfAborted()
-    }
-  }
+  const bring = createFetcher(local, remote, onLoss)
   return {
     stage: () => local.stage(),
     write: (source, expected, signal) => local.write(source, expected, signal),
@@ -67,3 +35,44 @@ export function openLazyBlobs(
 }
 
 const NEVER = new AbortController().signal
+
+/** Brings a blob that is elsewhere, once for all who want it at the same time. */
+function createFetcher(
+  local: BlobStore,
+  remote: Map<Digest, RemoteBlob>,
+  onLoss: (loss: LostLayerError) => void,
+): (digest: Digest, signal: AbortSignal) => Promise<void> {
+  const fetching = new Map<Digest, Promise<void>>()
+  const lost = new Map<Digest, LostLayerError>()
+  const fetch = async (digest: Digest, { sizeBytes, open }: RemoteBlob, signal: AbortSignal): Promise<void> => {
+    try {
+      await local.write(await open(signal), { digest, sizeBytes }, signal)
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      const loss = new LostLayerError(digest, error)
+      remote.delete(digest)
+      lost.set(digest, loss)
+      onLoss(loss)
+      throw loss
+    } finally {
+      fetching.delete(digest)
+    }
+  }
+  return async (digest, signal) => {
+    for (;;) {
+      if (await local.has(digest)) return
+      const loss = lost.get(digest)
+      if (loss) throw loss
+      const blob = remote.get(digest)
+      if (!blob) return
+      const running = fetching.get(digest)
+      const work = running ?? fetch(digest, blob, signal)
+      if (!running) fetching.set(digest, work)
+      // Another's fetch may end with its own signal; then it is our turn.
+      await work.catch((error: unknown) => {
+        if (!running || error instanceof LostLayerError) throw error
+      })
+      signal.throwIfAborted()
+    }
+  }
+}
