@@ -46,6 +46,9 @@ export interface BuildFlags {
   check: boolean
   call?: string
   builder?: string
+  squash: boolean
+  isolation?: string
+  securityOpt: string[]
 }
 
 /** Flag, meaning. A flag with `…` at the end of its value may be given several times. */

@@ -53,5 +53,9 @@ export function readNotes(flags: BuildFlags): string[] {
   if (flags.builder !== undefined) notes.push(`--builder ${flags.builder} is ignored: there is one builder`)
   if (flags.cgroupParent !== undefined)
     notes.push(`--cgroup-parent ${flags.cgroupParent} is ignored: steps have control groups of Slipway's own`)
+  if (flags.squash) notes.push('--squash is ignored: copy from one stage into another instead')
+  if (flags.isolation !== undefined) notes.push(`--isolation ${flags.isolation} is ignored: every step has a sandbox`)
+  for (const option of flags.securityOpt)
+    notes.push(`--security-opt ${option} is ignored: a RUN asks for more with --security=insecure`)
   return notes
 }

@@ -51,5 +51,10 @@ test('what has no effect is said, and what would need a daemon is refused', () =
     '--builder x is ignored: there is one builder',
     expect.stringContaining('--cgroup-parent y is ignored'),
   ])
+  expect(readNotes(parse('--squash', '--isolation=hyperv', '--security-opt=a', '--rm'))).toEqual([
+    expect.stringContaining('--squash is ignored'),
+    expect.stringContaining('--isolation hyperv is ignored'),
+    expect.stringContaining('--security-opt a is ignored'),
+  ])
   expect(() => readNotes(parse('--load'))).toThrow('--load needs a Docker daemon')
 })
