@@ -5,6 +5,7 @@ import { environmentValue } from '#host/config'
 import { makeDataDir } from '#host/data-dir'
 import { openSys } from '#host/sys'
 import type { BuildFlags } from './build-flags.ts'
+import { dockerConfigFile, readProxyArgs } from './docker-proxies.ts'
 import { builderDir } from './engine.ts'
 import { DEFAULT_DOCKERFILE, findDockerfile } from './find-dockerfile.ts'
 import { readPairs, splitList } from './flag-values.ts'
@@ -38,7 +39,7 @@ export function readAsked(flags: BuildFlags) {
   }
 }
 
-/** Proxies and dates of the environment are asked for by name only; the date alone goes along unasked. */
+/** Of the environment only the date goes along unasked. */
 function readBuildArgs(pairs: readonly string[]): Record<string, string> {
   const args = readPairs('--build-arg', pairs)
   const date = environmentValue('SOURCE_DATE_EPOCH')
@@ -73,6 +74,7 @@ export async function readRequest(
   )
   return {
     ...asked,
+    buildArgs: { ...asked.buildArgs, ...(await readProxyArgs(dockerConfigFile(), asked.buildArgs)) },
     context: watchContext(context, 'path' in dockerfile ? dockerfile.path : null, progress),
     namedContexts: await readContexts(flags.buildContext, fetching, stack, signal),
     dockerfile,

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Credentials, createRegistry, dockerCredentials, type Registry } from '#buildkit-lite'
-import { type Config, environmentValue } from '#host/config'
+import type { Config } from '#host/config'
 import { readRegistries } from '#host/registries'
+import { dockerConfigFile } from './docker-proxies.ts'
 
 /** Any user name goes with a token of ours. */
 const TOKEN_USER = 'slipway'
@@ -11,9 +12,7 @@ const TOKEN_USER = 'slipway'
 export async function openRegistry(config: Config, home: string, insecure: readonly string[] = []): Promise<Registry> {
   const registries = await readRegistries(config.registriesFile)
   const ownToken = await readToken(join(config.dataDir, 'admin-token'))
-  const fromDocker = await dockerCredentials(
-    join(environmentValue('DOCKER_CONFIG') || join(home, '.docker'), 'config.json'),
-  )
+  const fromDocker = await dockerCredentials(dockerConfigFile(home))
   const credentialsFor = (registry: string): Credentials | null => {
     const given = registries.credentials[registry] ?? fromDocker(registry)
     if (given || registry !== config.registryHost || ownToken === null) return given

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { array, assert, constantFrom, oneof, property, string } from 'fast-check'
 import stringWidth from 'string-width'
 import { expect, test } from 'vitest'
 import { OutputLines } from '../../cli/output-lines.ts'
@@ -35,14 +35,14 @@ test('a line for a place of known width has blanks for tabs and ends its colours
 })
 
 test('whatever is printed, nothing but text and colours is left, in linear time', () => {
-  const hostile = fc.array(
-    fc.oneof(
-      fc.constantFrom(ESC, '[', ']', 'P', '\\', '\u0007', '\u009b', '\u009c', ';', '31', 'm', 'J', '\r', '\t', '?'),
-      fc.string({ unit: 'binary' }),
+  const hostile = array(
+    oneof(
+      constantFrom(ESC, '[', ']', 'P', '\\', '\u0007', '\u009b', '\u009c', ';', '31', 'm', 'J', '\r', '\t', '?'),
+      string({ unit: 'binary' }),
     ),
   )
-  fc.assert(
-    fc.property(hostile, (pieces) => {
+  assert(
+    property(hostile, (pieces) => {
       const clean = cleanLine(pieces.join(''))
       const rest = clean.split(ESC)
       for (const piece of rest.slice(1)) expect(piece).toMatch(/^\[[\d;:]*m/)
