@@ -51,7 +51,7 @@ async function requestOf(name: string, settings: Partial<BuildRequest>): Promise
     subject: 'test',
     ...settings,
     [Symbol.asyncDispose]: () => context[Symbol.asyncDispose](),
-  } as BuildRequest & AsyncDisposable
+  }
 }
 
 async function call(name: string, text: string, settings: Partial<BuildRequest> & { shownFile?: string } = {}) {

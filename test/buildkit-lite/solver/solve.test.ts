@@ -2,7 +2,13 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { BuildRequest, BuildTools, SolveEvent } from '#buildkit-lite'
-import { createSharedWork, DEFAULT_RUN_SETTINGS, openBlobStore, openFileStepCache } from '#buildkit-lite'
+import {
+  createSharedWork,
+  DEFAULT_IMAGE_SETTINGS,
+  DEFAULT_RUN_SETTINGS,
+  openBlobStore,
+  openFileStepCache,
+} from '#buildkit-lite'
 import { SourceError } from '#domain/errors'
 import type { Plan, PlanStep, RunOperation } from '../../../buildkit-lite/plan/plan.ts'
 import { createRemoteSources } from '../../../buildkit-lite/remote/remote-sources.ts'
@@ -78,7 +84,13 @@ async function createBench(program: Program): Promise<Bench> {
     solve: async (plan, change = {}, signal = never) => {
       events.length = 0
       sandbox.started.length = 0
-      const rest = { namedContexts: {}, extraHosts: [], secrets: {}, run: DEFAULT_RUN_SETTINGS }
+      const rest = {
+        namedContexts: {},
+        extraHosts: [],
+        secrets: {},
+        run: DEFAULT_RUN_SETTINGS,
+        image: DEFAULT_IMAGE_SETTINGS,
+      }
       const asked = { ...request, ...rest, ...change } as unknown as BuildRequest
       const remote = createRemoteSources(asked, tools)
       return await solve(plan, { request: asked, source, remote }, tools, signal)
