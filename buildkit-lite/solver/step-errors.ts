@@ -1,20 +1,23 @@
-import { messageOf, SlipwayError, SourceError } from '#domain/errors'
+import { BuildErrorKind, messageOf, SlipwayError, SourceError, toBuildError } from '#domain/errors'
 import type { StepOutcome } from '../contract.ts'
 import { renderExcerpt, type SourceText } from '../dockerfile/errors.ts'
 import type { PlanStep } from '../plan/plan.ts'
 import { ProcessError } from './process-error.ts'
 
-/** Failures that the author of the Dockerfile can mend, or that a place in it names: they are shown there. */
-const LOCATED = ['step-failed', 'out-of-memory', 'context-invalid', 'dockerfile-invalid', 'source-unavailable'] as const
-type Located = (typeof LOCATED)[number]
+/** Ends that have nothing to do with where in the Dockerfile they were met. */
+const FROM_OUTSIDE: readonly BuildErrorKind[] = ['cancelled', 'timed-out', 'no-output', 'worker-lost']
 
-/** A step's failure, shown where it stands in the Dockerfile if it is the author's to mend. */
+/** A step's failure, shown where the step stands in the Dockerfile. A fault of our code keeps its own stack. */
 export function locateError(error: unknown, step: PlanStep, source: SourceText): unknown {
   if ((error as NodeJS.ErrnoException | null)?.code === 'ENOSPC')
-    return new SlipwayError('disk-full', `No space is left for ${step.title}`, { cause: error })
+    return locateError(
+      new SlipwayError('disk-full', `No space is left for ${step.title}`, { cause: error }),
+      step,
+      source,
+    )
   if (!(error instanceof SlipwayError) || error instanceof SourceError || step.line === null) return error
-  const kind = error.kind === 'invalid' ? 'step-failed' : LOCATED.find((one) => one === error.kind)
-  if (!kind) return error
+  const kind = error.kind === 'invalid' ? 'step-failed' : BuildErrorKind.safeParse(error.kind).data
+  if (!kind || FROM_OUTSIDE.includes(kind)) return error
   const excerpt = renderExcerpt(source, { first: step.line, last: step.lastLine ?? step.line })
   return new SourceError(kind, error.message, { file: source.name, line: step.line, excerpt }, { cause: error })
 }
@@ -23,11 +26,7 @@ export function locateError(error: unknown, step: PlanStep, source: SourceText):
 export function failedOutcome(error: unknown): StepOutcome {
   const cause = error instanceof SourceError ? error.cause : error
   const exitCode = cause instanceof ProcessError ? cause.exitCode : null
-  return { kind: 'failed', error: locatedKind(error) ?? 'internal', message: messageOf(error), exitCode }
-}
-
-function locatedKind(error: unknown): Located | undefined {
-  return error instanceof SourceError ? LOCATED.find((kind) => kind === error.kind) : undefined
+  return { kind: 'failed', error: toBuildError(error).kind, message: messageOf(error), exitCode }
 }
 
 /** Why a build was stopped from outside, as its error. */

@@ -33,6 +33,9 @@ function parseLine(line: string): string[] {
 const OF_ITS_SETTINGS =
   /cwd|rlimit|sethostname|memory limit|cpuset|cpu\.(cfs|shares|max|weight)|memory\.(limit|memsw|max|swap)|too many open files$/
 
+/** Whatever else the kernel says of the program's file, such as a loop of links. */
+const UNUSABLE = /^exec: ".*?": (?:(?:stat|exec) \S+: )?(.+)$/
+
 /** Its paths on the host say nothing to whoever asked for the mount. */
 const UNMOUNTABLE =
   /^error mounting ".*" to rootfs at "(.*?)": .*?(read-only file system|not a directory|inside \/proc)$/
@@ -49,6 +52,8 @@ export function startError(program: string, runcMessage: string | null): Slipway
     const why = /permission denied|is a directory|exec format error/.exec(cause)?.[0] ?? cause
     return new ProgramError(`exec: ${shown}: ${why}`, 126)
   }
+  const unusable = UNUSABLE.exec(cause)
+  if (unusable) return new ProgramError(`exec: ${shown}: ${unusable[1]}`, 126)
   const mount = UNMOUNTABLE.exec(cause)
   if (mount) return new SlipwayError('step-failed', `nothing can be mounted at ${mount[1]}: ${mount[2]}`)
   if (OF_ITS_SETTINGS.test(cause)) return new SlipwayError('step-failed', `Program ${shown} did not start: ${cause}`)

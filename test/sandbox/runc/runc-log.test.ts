@@ -8,6 +8,7 @@ test.for([
   [wrap('exec: "/a/b": stat /a/b: no such file or directory'), 'step-failed', 127],
   [wrap('exec: "/etc": permission denied'), 'step-failed', 126],
   [wrap('exec: "/etc": is a directory'), 'step-failed', 126],
+  [wrap('exec: "/bin/sh": stat /bin/sh: too many levels of symbolic links'), 'step-failed', 126],
   [wrap('error setting cgroup config: unable to set memory limit to 1 (current usage: 2)'), 'step-failed', undefined],
   [wrap('error during container init: sethostname: invalid argument'), 'step-failed', undefined],
   [wrap('error during container init: error setting rlimit type 6: invalid argument'), 'step-failed', undefined],
