@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import {
   type BuildContext,
   type FetchOptions,
@@ -34,6 +35,11 @@ export function kindOfPlace(place: string): 'directory' | 'stdin' | 'git' | 'url
 /** How a place is opened; an ignore file of the Dockerfile's own is only for a directory. */
 export type PlaceOptions = FetchOptions & Pick<FoundDockerfile, 'ignoreFile'>
 
+/** Where it is kept what the files of directories were, for builds to come. */
+export function contentIndexDir(stateDir: string): string {
+  return join(stateDir, 'content-index')
+}
+
 /** Opens CONTEXT of the command line: a directory, `-` for a tar on standard input, `…git#ref:subdir`, or a URL. */
 export async function openContext(place: string, options: PlaceOptions, signal: AbortSignal): Promise<BuildContext> {
   const dockerfile = options.dockerfile === undefined ? {} : { dockerfile: options.dockerfile }
@@ -53,6 +59,7 @@ export async function openContext(place: string, options: PlaceOptions, signal: 
         throw new UsageError(`build context ${place} is not a directory`)
       return await openDirectoryContext(place, {
         ...dockerfile,
+        indexDir: contentIndexDir(options.tools.stateDir),
         ...(options.ignoreFile ? { ignoreFile: options.ignoreFile } : {}),
       })
     default:

@@ -3,7 +3,7 @@ import { messageOf, SlipwayError } from '#domain/errors'
 import { parseImageReference } from '#domain/image-reference'
 import { UsageError } from './exit-codes.ts'
 import { readPairs } from './flag-values.ts'
-import { isRemote, openContext } from './open-context.ts'
+import { contentIndexDir, isRemote, openContext } from './open-context.ts'
 
 const LAYOUT = 'oci-layout://'
 const IMAGE = 'docker-image://'
@@ -42,7 +42,7 @@ async function openNamed(name: string, place: string, options: Omit<FetchOptions
     throw wrong('is of no kind that is known: expected a directory, oci-layout://, docker-image://, git or http')
   if (isRemote(place)) return await openContext(place, { ...options, fileName: FILE_NAME }, signal)
   try {
-    return await openDirectoryContext(place)
+    return await openDirectoryContext(place, { indexDir: contentIndexDir(options.tools.stateDir) })
   } catch (error) {
     if (error instanceof SlipwayError && error.kind === 'context-invalid')
       throw wrong(`cannot be used: ${error.message}`)

@@ -7,12 +7,13 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { SlipwayError } from '#domain/errors'
 import { cleanPath, isMissing } from '../solver/beneath.ts'
 import { openFile, openSourceFiles, type SourceFiles, versionOf } from '../solver/source-files.ts'
+import { openContentIndex } from './content-index.ts'
 import type { BuildContext, ContextEntry } from './contract.ts'
 import type { IgnoreMatcher } from './ignore.ts'
 import { dropIgnored, type IgnoreFile, type IgnoreRule, MAX_IGNORE_BYTES, readIgnoreFile } from './ignore-file.ts'
 import { toBytes } from './path-bytes.ts'
 import { type PathLookup, resolveInside } from './resolve-inside.ts'
-import { walkTree } from './walk-tree.ts'
+import { type FindKnown, walkTree } from './walk-tree.ts'
 
 export interface DirectoryContextOptions {
   /** Path of the Dockerfile in the directory, whose own ignore file goes before `.dockerignore`. */
@@ -21,6 +22,8 @@ export interface DirectoryContextOptions {
   ignoreFile?: { dockerfile: string; content: Buffer }
   /** When the files were made, in Unix seconds, where something says it. */
   timestamp?: number | null
+  /** Where to keep what files were when they were hashed; without it all of them are read each time. */
+  indexDir?: string
   /** Runs when the context is disposed, for directories that were made for it. */
   dispose?: () => Promise<void>
 }
@@ -99,9 +102,16 @@ class DirectoryContext implements BuildContext {
   async #list(signal: AbortSignal): Promise<readonly ContextEntry[]> {
     const ignore = await this.#readIgnore(signal)
     const prune = (path: string) => ignore !== null && ignore.ignores(path) && ignore.prunes(path)
+    const startedAtMs = Date.now()
+    const { indexDir, dockerfile, ignoreFile } = this.#options
+    const name = JSON.stringify([this.#rootDir, dockerfile ?? null, ignoreFile?.dockerfile ?? null])
+    const index = indexDir === undefined ? null : await openContentIndex(indexDir, name)
+    const known: FindKnown = (path, version) => index?.find(path, version) ?? null
     using files = openSourceFiles(this.#rootDir)
-    const kept = dropIgnored(await walkTree(files, prune, signal), ignore)
-    return await addContentIds(files, kept, signal)
+    const kept = dropIgnored(await walkTree(files, { prune, known }, signal), ignore)
+    const entries = await addContentIds(files, kept, signal)
+    await index?.save(entries, startedAtMs)
+    return entries
   }
 }
 
@@ -156,7 +166,7 @@ async function addContentIds(
   const work = async () => {
     for (let at = next++; at < result.length; at = next++) {
       const entry = result[at]
-      if (entry?.kind !== 'file') continue
+      if (entry?.kind !== 'file' || entry.contentId !== null) continue
       if (at % FILES_PER_TURN === 0) await nextTurn()
       signal.throwIfAborted()
       const fd = openFile(files, cleanPath(entry.path))

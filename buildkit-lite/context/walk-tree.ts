@@ -1,31 +1,41 @@
 import { createHash } from 'node:crypto'
-import type { Stats } from 'node:fs'
-import { lstat, readdir, readlink } from 'node:fs/promises'
+import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { openSys, type Sys } from '#host/sys'
 import { cleanPath, isMissing } from '../solver/beneath.ts'
-import type { SourceFiles } from '../solver/source-files.ts'
+import { type SourceFiles, versionOf } from '../solver/source-files.ts'
 import type { ContextEntry } from './contract.ts'
 import { compareBytes } from './path-bytes.ts'
 
+/** What is known of a file of this path and version without reading it; null for nothing. */
+export interface FindKnown {
+  (path: string, version: string): { contentId: string; attributes: string | null } | null
+}
+
+/** Other work of the process runs after so many. */
+const ENTRIES_PER_TURN = 256
+
 /**
- * Lists a directory tree, sorted by path, following no symlink and with no content ids. Sockets and devices are left
- * out. `prune` spares reading directories.
+ * Lists a directory tree, sorted by path, following no symlink, with content ids of what is `known` only. Sockets and
+ * devices are left out. `prune` spares reading directories.
  */
 export async function walkTree(
   files: SourceFiles,
-  prune: (path: string) => boolean,
+  { prune, known }: { prune: (path: string) => boolean; known: FindKnown },
   signal: AbortSignal,
 ): Promise<ContextEntry[]> {
   const sys = openSys()
   const entries: ContextEntry[] = []
   const open = ['']
+  let count = 0
   for (let directory = open.pop(); directory !== undefined; directory = open.pop()) {
-    signal.throwIfAborted()
     const prefix = directory === '' ? '' : `${directory}/`
     // The dot keeps the directory itself from being followed where it was exchanged for a link.
-    const children = await readdir(files.at(`${cleanPath(directory)}/.`), { encoding: 'buffer' })
-    const read = children.map((child) => describe({ files, sys }, prefix + child.toString('latin1')))
-    for (const entry of await Promise.all(read)) {
+    const children = readdirSync(files.at(`${cleanPath(directory)}/.`), { encoding: 'latin1' })
+    for (const child of children) {
+      if (++count % ENTRIES_PER_TURN === 0) await nextTurn()
+      signal.throwIfAborted()
+      const entry = describe({ files, sys, known }, prefix + child)
       if (!entry) continue
       entries.push(entry)
       if (entry.kind === 'directory' && !prune(entry.path)) open.push(entry.path)
@@ -34,22 +44,32 @@ export async function walkTree(
   return entries.sort((a, b) => compareBytes(a.path, b.path))
 }
 
+interface Walk {
+  files: SourceFiles
+  sys: Sys
+  known: FindKnown
+}
+
 /** Null is what a context has no use for, and what went away since its directory was read. */
-async function describe({ files, sys }: { files: SourceFiles; sys: Sys }, path: string): Promise<ContextEntry | null> {
-  const onDisk = files.at(cleanPath(path))
+function describe({ files, sys, known }: Walk, path: string): ContextEntry | null {
+  const onDisk = files.at(`/${path}`)
   try {
-    const stats = await lstat(onDisk)
+    const stats = lstatSync(onDisk)
     const kind = kindOf(stats)
     if (!kind) return null
-    const attributes = kind === 'file' || kind === 'directory' ? digestAttributes(sys, onDisk) : null
+    const version = kind === 'file' ? versionOf(stats) : null
+    const found = version === null ? null : known(path, version)
+    const hasAttributes = kind === 'file' || kind === 'directory'
+    const attributes = found ? found.attributes : hasAttributes ? digestAttributes(sys, onDisk) : null
     return {
       path,
       kind,
       mode: stats.mode & 0o7777,
-      contentId: null,
-      linkTarget: kind === 'symlink' ? (await readlink(onDisk, { encoding: 'buffer' })).toString('latin1') : null,
+      contentId: found?.contentId ?? null,
+      linkTarget: kind === 'symlink' ? readlinkSync(onDisk, { encoding: 'buffer' }).toString('latin1') : null,
       sizeBytes: kind === 'file' ? stats.size : 0,
       ...(attributes === null ? {} : { attributes }),
+      ...(found && version !== null ? { version } : {}),
     }
   } catch (error) {
     if (isGone(error)) return null
