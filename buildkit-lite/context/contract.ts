@@ -4,7 +4,7 @@ import type { IgnoreRule } from './ignore-file.ts'
 /** One entry of a build context, as the solver keys and copies it. Paths are relative, `/`-separated, latin1-exact. */
 export interface ContextEntry {
   path: string
-  kind: 'file' | 'directory' | 'symlink' | 'fifo'
+  kind: 'file' | 'directory' | 'symlink' | 'fifo' | 'socket'
   /** Permission bits, e.g. 0o755. */
   mode: number
   /** Content address of a file: a git blob id or `sha256:…`. It is comparable within one origin only. */

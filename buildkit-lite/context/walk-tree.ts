@@ -16,8 +16,8 @@ export interface FindKnown {
 const ENTRIES_PER_TURN = 256
 
 /**
- * Lists a directory tree, sorted by path, following no symlink, with content ids of what is `known` only. Sockets and
- * devices are left out. `prune` spares reading directories.
+ * Lists a directory tree, sorted by path, following no symlink, with content ids of what is `known` only. Devices are
+ * left out. `prune` spares reading directories.
  */
 export async function walkTree(
   files: SourceFiles,
@@ -100,5 +100,6 @@ function kindOf(child: Stats): ContextEntry['kind'] | null {
   if (child.isFile()) return 'file'
   if (child.isDirectory()) return 'directory'
   if (child.isSymbolicLink()) return 'symlink'
+  if (child.isSocket()) return 'socket'
   return child.isFIFO() ? 'fifo' : null
 }

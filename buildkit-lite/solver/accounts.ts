@@ -29,7 +29,9 @@ export interface RunUser {
 }
 
 const MAX_FILE_BYTES = 16 * 1024 * 1024
-const isNumber = (text: string): boolean => /^\d{1,10}$/.test(text)
+const MAX_ID = 0xffff_ffff
+/** What has no place in 32 bits is a name. */
+const isNumber = (text: string): boolean => /^\d{1,10}$/.test(text) && Number(text) <= MAX_ID
 
 export function readAccounts(root: string): Accounts {
   const passwd = readLines(root, '/etc/passwd')?.flatMap(([name, , uid, gid, , home]) =>

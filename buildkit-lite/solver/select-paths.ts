@@ -30,9 +30,11 @@ export class MissingSourceError extends SlipwayError {
   readonly close: string | null
 
   constructor(path: InnerPath, tree: FileTree) {
-    super('context-invalid', `"${toText(path)}": not found`)
+    const link = tree.lookUp(resolveIn((inner) => tree.lookUp(inner), path, false))?.linkTarget ?? null
+    const why = link === null ? '' : `: it is a link to "${toText(link)}", which is not there`
+    super('context-invalid', `"${toText(path)}": not found${why}`)
     this.path = toText(path)
-    this.close = findClose(tree, path)
+    this.close = link === null ? findClose(tree, path) : null
   }
 }
 

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -120,16 +122,20 @@ describe.for(['directory', 'git'] as const)('a %s context', (kind) => {
 })
 
 describe('a directory context', () => {
-  test('follows no symlinked directory and skips sockets', async () => {
+  test('follows no symlinked directory and knows pipes and sockets', async () => {
     await write('d/f', 'x')
     await symlink('d', join(root, 'src', 'l'))
     await run('mkfifo', [join(root, 'src', 'pipe')])
+    const server = createServer().listen(join(root, 'src', 'socket'))
+    await once(server, 'listening')
     await using context = await openDirectoryContext(join(root, 'src'))
+    await using _server = server
     expect((await context.entries(signal)).map(({ path, kind }) => `${path} ${kind}`)).toEqual([
       'd directory',
       'd/f file',
       'l symlink',
       'pipe fifo',
+      'socket socket',
     ])
   })
 

@@ -47,6 +47,9 @@ test.for<[string, { uid: number; gid: number }]>([
   [':5', { uid: 0, gid: 5 }],
   ['app:wheel', { uid: 1001, gid: 10 }],
   ['root:wheel', { uid: 0, gid: 10 }],
+  ['4294967295:70000', { uid: 4_294_967_295, gid: 70_000 }],
+  // What is larger than any id is a name that nobody has.
+  ['4294967296:9999999999', { uid: -1, gid: -1 }],
 ])('--chown=%s', ([chown, expected]) => {
   expect(resolveOwner(chown, accounts, () => -1)).toEqual(expected)
 })

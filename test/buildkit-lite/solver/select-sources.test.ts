@@ -62,6 +62,10 @@ test.for(['nope', 'nowhere', 'd1/f/x'])('%s is missing', (source) => {
   expect(() => select(source)).toThrow(MissingSourceError)
 })
 
+test('a link to nothing is said to be one', () => {
+  expect(() => select('nowhere')).toThrow('"/nowhere": not found: it is a link to "gone", which is not there')
+})
+
 test('links without an end are an error', () => {
   expect(() => select('loop')).toThrow('more than 40 links')
 })
