@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { explainDiskFull } from '#host/disk-space'
 import { openSys } from '#host/sys'
 import type { BuiltGraph, BuiltResult, PlatformTools } from './built-result.ts'
 import type { BuildRequest, BuildTools, BuiltImage } from './contract.ts'
@@ -14,8 +15,9 @@ import { checkPlatforms } from './solver/check-platforms.ts'
 import { readEmulators } from './solver/emulators.ts'
 import { checkEntitlements } from './solver/entitlements.ts'
 import { reapScratch } from './solver/scratch.ts'
-import { type SolveTwins, solve } from './solver/solve.ts'
+import { solve } from './solver/solve.ts'
 import { cancelledError } from './solver/step-errors.ts'
+import type { SolveTwins } from './solver/step-runs.ts'
 import { writeImage } from './write-image.ts'
 import { writeResult } from './write-result.ts'
 
@@ -57,7 +59,7 @@ async function inBuild<T>(
     return await work()
   } catch (error) {
     if (signal.aborted) throw cancelledError(signal.reason)
-    throw error
+    throw await explainDiskFull(error, stateDir)
   }
 }
 

@@ -5,7 +5,7 @@ import type { BlobStore } from './blob-store.ts'
 import { type Compression, LAYER_MEDIA_TYPES } from './compression.ts'
 import { bytes, lstatOrNull } from './file-entry.ts'
 import type { PackedLayer } from './pack-layer.ts'
-import { packUpper, type UpperJob } from './pack-upper.ts'
+import { type PackedUpper, packUpper, type ReadUpper, type UpperJob } from './pack-upper.ts'
 import { runInThread } from './run-in-thread.ts'
 
 /** An overlay's upper directory and what is below it, top-most first. Ordinary strings. */
@@ -18,6 +18,14 @@ export interface LayerOptions {
   compression: Compression
   /** Later file times become this one; seconds since 1970. https://reproducible-builds.org/specs/source-date-epoch/ */
   sourceDateEpoch?: number
+  /** Told once all of the tree was read: it may be moved or built upon while the rest is compressed and stored. */
+  onRead?: (read: ReadTree) => void
+}
+
+/** What is known of a layer whose blob is still being made. */
+export interface ReadTree {
+  diffId: Digest
+  warnings: readonly string[]
 }
 
 /** A layer that was made here. */
@@ -45,9 +53,10 @@ export async function createLayer(
     latestS: options.sourceDateEpoch ?? Number.POSITIVE_INFINITY,
     path: staged.path,
   }
+  const onRead = ({ diffId, warnings }: ReadUpper) => options.onRead?.({ diffId: Digest.parse(diffId), warnings })
   const packed = isSmall(job.upperDir)
-    ? await packUpper(job)
-    : await runInThread<Awaited<ReturnType<typeof packUpper>>>(PACK_THREAD, job, {}, signal)
+    ? await packUpper(job, onRead)
+    : await runInThread<PackedUpper, ReadUpper>(PACK_THREAD, job, { onNews: onRead }, signal)
   return { ...(await commitLayer(staged, packed, options.compression)), warnings: packed.warnings }
 }
 

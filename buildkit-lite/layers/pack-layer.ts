@@ -21,7 +21,6 @@ export async function packLayer(
   tar: AsyncIterable<Buffer> | Iterable<Buffer>,
   to: { path: string; compression: Compression; level?: number | null },
 ): Promise<PackedLayer> {
-  using blob = new HashedFile(to.path)
   const diff = createHash('sha256')
   let uncompressedBytes = 0
   const source = toAsync(tar)
@@ -32,8 +31,18 @@ export async function packLayer(
       yield chunk
     }
   }
-  await compress(hashed(), blob, { compression: to.compression, level: to.level ?? null })
-  return { ...blob.finish(), diffId: `sha256:${diff.digest('hex')}`, uncompressedBytes }
+  const blob = await packHashed(hashed(), to)
+  return { ...blob, diffId: `sha256:${diff.digest('hex')}`, uncompressedBytes }
+}
+
+/** The same for an archive whose reader hashes it. */
+export async function packHashed(
+  tar: AsyncGenerator<Buffer>,
+  to: { path: string; compression: Compression; level?: number | null },
+): Promise<{ digest: string; sizeBytes: number }> {
+  using blob = new HashedFile(to.path)
+  await compress(tar, blob, { compression: to.compression, level: to.level ?? null })
+  return blob.finish()
 }
 
 async function* toAsync(tar: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<Buffer> {

@@ -3,17 +3,20 @@ import { pipeline } from 'node:stream/promises'
 import { type MessagePort, Worker } from 'node:worker_threads'
 import { type ErrorKind, SlipwayError } from '#domain/errors'
 
-/** What a thread answers, once. Errors lose their class on the way, so that kind and text are sent. */
-type Answer<Result> = { result: Result } | { error: { kind: ErrorKind | null; message: string; stack: string } }
+/** What a thread tells: an answer once, and news before. Errors lose their class on the way, so kind and text are sent. */
+type Answer<Result, News = unknown> =
+  | { news: News }
+  | { result: Result }
+  | { error: { kind: ErrorKind | null; message: string; stack: string } }
 
 /**
- * Runs a module of this room as a worker thread: it gets `job`, reads `input` as its standard input and answers once.
- * Aborting ends the thread at the next instruction.
+ * Runs a module of this room as a worker thread: it gets `job`, reads `input` as its standard input, may tell news and
+ * answers once. Aborting ends the thread at the next instruction.
  */
-export async function runInThread<Result>(
+export async function runInThread<Result, News = never>(
   module: URL,
   job: unknown,
-  options: { input?: Readable },
+  options: { input?: Readable; onNews?: (news: News) => void },
   signal: AbortSignal,
 ): Promise<Result> {
   signal.throwIfAborted()
@@ -21,8 +24,9 @@ export async function runInThread<Result>(
   const { promise, resolve, reject } = Promise.withResolvers<Result>()
   const abort = () => reject(signal.reason)
   signal.addEventListener('abort', abort, { once: true })
-  worker.once('message', (answer: Answer<Result>) => {
-    if ('result' in answer) resolve(answer.result)
+  worker.on('message', (answer: Answer<Result, News>) => {
+    if ('news' in answer) options.onNews?.(answer.news)
+    else if ('result' in answer) resolve(answer.result)
     else reject(toError(answer.error))
   })
   worker.once('error', reject)
@@ -35,6 +39,11 @@ export async function runInThread<Result>(
     options.input?.destroy()
     await worker.terminate()
   }
+}
+
+/** The thread's side: says something before it has ended. */
+export function tell<News>(port: MessagePort | null, news: News): void {
+  port?.postMessage({ news } satisfies Answer<never, News>)
 }
 
 /** The thread's side: does the work and sends its answer. */

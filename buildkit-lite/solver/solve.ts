@@ -1,27 +1,22 @@
-import { availableParallelism } from 'node:os'
 import { SlipwayError } from '#domain/errors'
 import { openSys } from '#host/sys'
-import type { BuildRequest, BuildTools, CachedStep, StepOutcome } from '../contract.ts'
+import type { BuildRequest, BuildTools, StepOutcome } from '../contract.ts'
 import type { SourceText } from '../dockerfile/errors.ts'
 import type { BaseOperation, FileSystem, Plan, PlanStep } from '../plan/plan.ts'
 import type { RemoteSources } from '../remote/remote-sources.ts'
 import { isLost } from '../remote-cache/lost-layer.ts'
 import { type Chain, EMPTY_CHAIN, extendChain } from './chain.ts'
-import { executeStep } from './execute-step.ts'
 import { NOTHING_FORESEEN, openForesight } from './foresight.ts'
 import { createKeyContexts } from './key-contexts.ts'
 import { isAvailable } from './layer-files.ts'
 import { contextOrigin, createContextTrees, stepOrigin } from './origins.ts'
-import { mayReuse, type Probe, probeCache, remember } from './probe-cache.ts'
-import { createSemaphore } from './semaphore.ts'
+import { type Probe, probeCache } from './probe-cache.ts'
 import { cancelledError, failedOutcome, locateError } from './step-errors.ts'
 import { type InputKeys, inputsOf, mayNeedNetwork, stepsBefore } from './step-inputs.ts'
 import { digestOf, type KeyContext, lineageOf } from './step-key.ts'
+import { type SolveTwins, StepRuns } from './step-runs.ts'
 import type { StepScope } from './step-scope.ts'
 import { NOT_SOLVED, type SolvedStep, type StepState } from './step-state.ts'
-
-/** Results by step key: what one build does only once, on whichever of its platforms' graphs. */
-export type SolveTwins = Map<string, Promise<CachedStep>>
 
 interface Subject {
   request: BuildRequest
@@ -55,9 +50,7 @@ class Solving {
   readonly #signal: AbortSignal
   readonly #states: StepState[]
   readonly #started = new Map<number, Promise<SolvedStep>>()
-  /** Identical steps of one build are one step. */
-  readonly #byKey: SolveTwins
-  readonly #slots = createSemaphore(Math.max(2, availableParallelism()))
+  readonly #runs: StepRuns
   readonly #trees: StepScope['trees']
   readonly #remote: StepScope['remote']
   readonly #keyContext: (index: number) => KeyContext
@@ -69,13 +62,20 @@ class Solving {
     this.#request = request
     this.#source = source
     this.#tools = tools
-    this.#byKey = twins ?? new Map()
     this.#outer = signal
     this.#signal = AbortSignal.any([signal, this.#stop.signal])
     this.#states = plan.steps.map(() => ({ kind: 'waiting' }))
     this.#trees = createContextTrees(request)
     this.#remote = remote
     this.#keyContext = createKeyContexts(plan, request)
+    this.#runs = new StepRuns({
+      request,
+      tools,
+      twins: twins ?? new Map(),
+      signal: this.#signal,
+      onStarted: (index, missReason) => this.#begin(index, missReason),
+      onLateFailure: (index, error) => this.#stop.abort(locateError(error, this.#stepAt(index), source)),
+    })
   }
 
   async run(): Promise<readonly SolvedStep[]> {
@@ -91,13 +91,16 @@ class Solving {
     )
     const { needed } = this.#foresight
     const results = await Promise.allSettled([...needed].map((index) => this.#solveStep(index)))
+    await this.#runs.settle()
     if (this.#outer.aborted) throw cancelledError(this.#outer.reason)
     const failure = this.#states.find((state) => state.kind === 'failed')
     if (failure) throw failure.error
+    // A layer that could not be made although its step was done.
+    if (this.#stop.signal.aborted) throw this.#stop.signal.reason
     for (const result of results) if (result.status === 'rejected') throw result.reason
     for (const [index, { kind }] of this.#states.entries())
       if (kind === 'waiting') await this.#finish(index, { kind: 'cached' })
-    return this.#states.map((state) => (state.kind === 'done' ? state.solved : NOT_SOLVED))
+    return this.#states.map((state) => (state.kind === 'done' ? this.#runs.finished(state.solved) : NOT_SOLVED))
   }
 
   async #solveAll(indexes: readonly number[]): Promise<void> {
@@ -146,15 +149,14 @@ class Solving {
       ? { kind: 'hit', step: early.step, keys: [] }
       : await probeCache(scope, step, { inputs, context }, this.#signal)
     if (probe.kind === 'miss' && mayNeedNetwork(this.#plan, index)) this.#tools.networks.warmUp()
-    const { result, cached } = await this.#resultOf(index, probe, scope)
-    if (!early.step) await remember(scope, early.keys, result)
+    const result = await this.#runs.resultOf({ index, step, scope }, probe, early.step ? [] : early.keys)
     const chain = extendChain(this.#chainOf(operation.input), [{ layer: result.layer, source: null }])
     const below = operation.input === null ? null : this.#solvedAt(operation.input)
     const lineage = lineageOf(operation, below?.lineage ?? null, context)
     const found = probe.kind === 'hit' ? probe.keys : probe.keys.map(({ key }) => key)
     const keys = scope.changedInputs.size > 0 ? [] : [...early.keys.map(({ key }) => key), ...found]
     const solved = { keys, lineage, base: below?.base ?? '', chain, createdAtMs: result.createdAtMs }
-    return await this.#done(index, solved, cached)
+    return await this.#done(index, solved, result.isCached)
   }
 
   /** A base image is taken as it is described; its files come when a step needs them. */
@@ -166,30 +168,9 @@ class Solving {
     return await this.#done(index, solved, local.every(Boolean))
   }
 
-  async #resultOf(index: number, probe: Probe, scope: StepScope): Promise<{ result: CachedStep; cached: boolean }> {
-    if (probe.kind === 'hit') return { result: probe.step, cached: true }
-    const key = probe.keys[0]?.key ?? ''
-    const twin = this.#byKey.get(key)
-    const result = twin ?? this.#execute(index, probe, scope)
-    this.#byKey.set(key, result)
-    return { result: await result, cached: twin !== undefined }
-  }
-
-  async #execute(index: number, probe: Extract<Probe, { kind: 'miss' }>, scope: StepScope): Promise<CachedStep> {
-    const { operation } = this.#stepAt(index)
-    if (operation.kind === 'base') throw new SlipwayError('internal', 'A base image is nothing to execute')
-    const work = async (signal: AbortSignal): Promise<CachedStep> => {
-      const result = await executeStep(scope, operation, signal)
-      await remember(scope, probe.keys, result)
-      return result
-    }
-    using _slot = await this.#slots.acquire(this.#signal)
-    this.#states[index] = { kind: 'running', missReason: probe.reason }
-    await this.#tools.report({ kind: 'step-started', step: index, missReason: probe.reason })
-    // Without the cache a step has to run for this very build.
-    if (!mayReuse(this.#request, this.#stepAt(index).stage)) return await work(this.#signal)
-    const name = `step ${this.#request.cacheScope} ${probe.keys[0]?.key}`
-    return await this.#tools.sharedWork.share(name, work, this.#signal)
+  async #begin(index: number, missReason: string): Promise<void> {
+    this.#states[index] = { kind: 'running', missReason }
+    await this.#tools.report({ kind: 'step-started', step: index, missReason })
   }
 
   async #done(index: number, solved: SolvedStep, cached: boolean): Promise<SolvedStep> {
