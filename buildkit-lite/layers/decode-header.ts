@@ -11,6 +11,7 @@ const KINDS: Readonly<Record<string, TarKind>> = {
   '\0': 'file',
   '0': 'file',
   '7': 'file',
+  S: 'file',
   '1': 'hardlink',
   '2': 'symlink',
   '3': 'character-device',
@@ -35,9 +36,7 @@ export function extensionOf(flag: string): Extension | null {
 }
 
 /** The member kind of a flag; null for a member that is to be skipped, content and all. */
-export function kindOf(flag: string, path: string): TarKind | null {
-  if (flag === 'S')
-    throw new SlipwayError('unsupported', `${path} is a sparse member of the archive, expected a plain one`)
+export function kindOf(flag: string): TarKind | null {
   return KINDS[flag] ?? null
 }
 
@@ -59,14 +58,14 @@ export function decodeHeader(block: Buffer): RawHeader | null {
     entry: {
       path: fullPath,
       kind: 'file',
-      mode: number(block, 100, 8) & 0o7777,
-      uid: number(block, 108, 8),
-      gid: number(block, 116, 8),
-      sizeBytes: number(block, 124, 12),
-      mtimeS: number(block, 136, 12),
+      mode: readNumber(block, 100, 8) & 0o7777,
+      uid: readNumber(block, 108, 8),
+      gid: readNumber(block, 116, 8),
+      sizeBytes: readNumber(block, 124, 12),
+      mtimeS: readNumber(block, 136, 12),
       linkTarget: text(block, 157, 100),
-      deviceMajor: number(block, 329, 8),
-      deviceMinor: number(block, 337, 8),
+      deviceMajor: readNumber(block, 329, 8),
+      deviceMinor: readNumber(block, 337, 8),
       xattrs: new Map(),
     },
   }
@@ -83,10 +82,22 @@ export function decodePax(content: Buffer): Map<string, Buffer> {
     if (!Number.isInteger(length) || end > content.length || equals < 0 || equals >= end || content[end - 1] !== 0x0a) {
       throw new SlipwayError('invalid', 'The archive has a malformed PAX record')
     }
-    records.set(content.toString('latin1', space + 1, equals), Buffer.from(content.subarray(equals + 1, end - 1)))
+    const name = content.toString('latin1', space + 1, equals)
+    const value = Buffer.from(content.subarray(equals + 1, end - 1))
+    if (SPARSE_PIECES.includes(name)) addToMap(records, value)
+    else records.set(name, value)
     at = end
   }
   return records
+}
+
+/** The oldest form of a sparse map repeats these two; later ones have one record instead. */
+const SPARSE_PIECES = ['GNU.sparse.offset', 'GNU.sparse.numbytes']
+const SPARSE_MAP = 'GNU.sparse.map'
+
+function addToMap(records: Map<string, Buffer>, value: Buffer): void {
+  const known = records.get(SPARSE_MAP)
+  records.set(SPARSE_MAP, known ? Buffer.concat([known, Buffer.from(','), value]) : value)
 }
 
 /** The entry with what a PAX header says about it. */
@@ -98,9 +109,6 @@ export function applyPax(entry: TarEntry, records: ReadonlyMap<string, Buffer>):
   }
   const xattrs = new Map<string, Buffer>()
   for (const [name, value] of records) {
-    if (name.startsWith('GNU.sparse.')) {
-      throw new SlipwayError('unsupported', `${entry.path} is a sparse member of the archive, expected a plain one`)
-    }
     if (name.startsWith(XATTR_RECORD)) xattrs.set(name.slice(XATTR_RECORD.length), value)
   }
   return {
@@ -130,7 +138,7 @@ function text(block: Buffer, offset: number, width: number): string {
 }
 
 /** Octal digits, or GNU's base 256 with the top bit set, for numbers that octal cannot hold. */
-function number(block: Buffer, offset: number, width: number): number {
+export function readNumber(block: Buffer, offset: number, width: number): number {
   const first = block[offset] ?? 0
   if (first & 0x80) return base256(block.subarray(offset, offset + width))
   const digits = text(block, offset, width).trim()

@@ -1,11 +1,22 @@
 import { SlipwayError } from '#domain/errors'
-import { applyPax, decodeHeader, decodePax, type Extension, extensionOf, kindOf } from './decode-header.ts'
+import {
+  applyPax,
+  decodeHeader,
+  decodePax,
+  type Extension,
+  extensionOf,
+  kindOf,
+  type RawHeader,
+} from './decode-header.ts'
+import { extendMap, SparseContent, type SparseMember, sparseHeader, sparseRecords } from './sparse.ts'
 import { BLOCK_BYTES, paddingOf, type TarEntry } from './tar-entry.ts'
 
 /** Told what is in an archive, in order: each entry, then its content in pieces that are valid only during the call. */
 export interface TarVisitor {
   entry(entry: TarEntry): void
   content(piece: Buffer): void
+  /** So many zeros of the current entry that are not stored. Archives with such entries are refused without it. */
+  hole?(bytes: number): void
   /** The current entry's content is complete. */
   entryEnd(): void
 }
@@ -14,7 +25,7 @@ export interface TarVisitor {
 const MAX_EXTENSION_BYTES = 1024 * 1024
 const EMPTY: ReadonlyMap<string, Buffer> = new Map()
 
-/** Reads a tar archive that comes in pieces of any size. Understands ustar, PAX, GNU long names and old tar. */
+/** Reads a tar archive that comes in pieces of any size. Understands ustar, PAX, GNU tar and old tar. */
 export class TarReader {
   #visitor: TarVisitor
   /** Bytes of an incomplete block. */
@@ -30,6 +41,8 @@ export class TarReader {
   #longName: string | null = null
   #longLink: string | null = null
   #isEnded = false
+  /** The member that is being read, where it is sparse. */
+  #sparse: { member: SparseMember; content: SparseContent; storedBytes: number } | null = null
 
   constructor(visitor: TarVisitor) {
     this.#visitor = visitor
@@ -46,7 +59,7 @@ export class TarReader {
 
   /** To be called after the last piece; an archive that breaks off is an error. */
   end(): void {
-    if (this.#remaining > 0 || this.#partialBytes > 0) {
+    if (this.#remaining > 0 || this.#partialBytes > 0 || this.#sparse) {
       throw new SlipwayError('invalid', 'The archive breaks off in the middle of a member')
     }
   }
@@ -54,7 +67,7 @@ export class TarReader {
   #takeContent(chunk: Buffer, at: number): number {
     const piece = chunk.subarray(at, at + this.#remaining)
     this.#remaining -= piece.length
-    if (this.#target === 'entry') this.#visitor.content(piece)
+    if (this.#target === 'entry') (this.#sparse?.content ?? this.#visitor).content(piece)
     else if (this.#target !== 'skipped') this.#extension.push(Buffer.from(piece))
     if (this.#remaining === 0) this.#finishContent()
     return piece.length
@@ -81,6 +94,12 @@ export class TarReader {
   }
 
   #startMember(block: Buffer): void {
+    if (this.#sparse) this.#extendSparse(this.#sparse, block)
+    else this.#startNew(block)
+    if (this.#remaining === 0 && !this.#isEnded && !this.#hasOpenMap()) this.#finishContent()
+  }
+
+  #startNew(block: Buffer): void {
     const header = decodeHeader(block)
     if (header === null) {
       this.#isEnded = true
@@ -88,8 +107,7 @@ export class TarReader {
     }
     const extension = extensionOf(header.flag)
     if (extension !== null) this.#startExtension(extension, header.entry.sizeBytes)
-    else this.#startEntry(header.flag, header.entry)
-    if (this.#remaining === 0) this.#finishContent()
+    else this.#startEntry(block, header)
   }
 
   #startExtension(extension: Extension, sizeBytes: number): void {
@@ -103,14 +121,14 @@ export class TarReader {
     this.#expect(extension, sizeBytes)
   }
 
-  #startEntry(flag: string, header: TarEntry): void {
+  #startEntry(block: Buffer, { flag, entry: header }: RawHeader): void {
     const records = this.#globalRecords.size === 0 ? this.#records : new Map([...this.#globalRecords, ...this.#records])
     const named = { ...header, path: this.#longName ?? header.path, linkTarget: this.#longLink ?? header.linkTarget }
     const entry = records.size === 0 ? named : applyPax(named, records)
     this.#records = EMPTY
     this.#longName = null
     this.#longLink = null
-    const kind = kindOf(flag, entry.path)
+    const kind = kindOf(flag)
     if (entry.sizeBytes < 0) throw new SlipwayError('invalid', `${entry.path} has the size ${entry.sizeBytes}`)
     if (kind === null) {
       this.#expect('skipped', entry.sizeBytes)
@@ -118,8 +136,30 @@ export class TarReader {
     }
     // Only files have content; some writers state a size for others, for which none follows.
     const sizeBytes = kind === 'file' ? entry.sizeBytes : 0
+    const member = flag === 'S' ? sparseHeader(block, entry) : kind === 'file' ? sparseRecords(records, entry) : null
+    if (member) return this.#startSparse(member, sizeBytes)
     this.#expect('entry', sizeBytes)
     this.#visitor.entry({ ...entry, kind, sizeBytes, path: entry.path.replace(/\/+$/, '') })
+  }
+
+  #startSparse(member: SparseMember, storedBytes: number): void {
+    const { entry } = member
+    const hole = this.#visitor.hole?.bind(this.#visitor)
+    if (!hole)
+      throw new SlipwayError('unsupported', `${entry.path} is a sparse member of the archive, expected a plain one`)
+    const content = new SparseContent(member, { content: (piece) => this.#visitor.content(piece), hole })
+    this.#sparse = { member, content, storedBytes }
+    this.#expect('entry', member.isOpen ? 0 : storedBytes)
+    this.#visitor.entry({ ...entry, kind: 'file' })
+  }
+
+  #extendSparse({ member, storedBytes }: { member: SparseMember; storedBytes: number }, block: Buffer): void {
+    extendMap(member, block)
+    if (!member.isOpen) this.#expect('entry', storedBytes)
+  }
+
+  #hasOpenMap(): boolean {
+    return this.#sparse?.member.isOpen ?? false
   }
 
   #expect(target: 'entry' | 'skipped' | Extension, sizeBytes: number): void {
@@ -130,6 +170,8 @@ export class TarReader {
 
   #finishContent(): void {
     const target = this.#target
+    this.#sparse?.content.end()
+    this.#sparse = null
     if (target === 'entry') this.#visitor.entryEnd()
     if (target === 'entry' || target === 'skipped') return
     const content = Buffer.concat(this.#extension)

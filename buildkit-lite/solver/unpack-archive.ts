@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  ftruncateSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -70,7 +71,7 @@ class Unpacker implements TarVisitor, Disposable {
   /** Described at the end, because a directory's time changes with every name made in it. */
   readonly #directories = new Map<InnerPath, TarEntry>()
   readonly #unpacked = new Set<InnerPath>()
-  #file: { fd: number; path: InnerPath; entry: TarEntry } | null = null
+  #file: { fd: number; path: InnerPath; entry: TarEntry; at: number } | null = null
 
   constructor({ sys, owner }: CopyTask, root: string) {
     this.#sys = sys
@@ -88,8 +89,16 @@ class Unpacker implements TarVisitor, Disposable {
   }
 
   content(piece: Buffer): void {
+    const file = this.#file
+    if (!file) return
+    for (let at = 0; at < piece.length; ) at += writeSync(file.fd, piece, at, piece.length - at, file.at + at)
+    file.at += piece.length
+  }
+
+  hole(bytes: number): void {
     if (!this.#file) return
-    for (let at = 0; at < piece.length; ) at += writeSync(this.#file.fd, piece, at)
+    this.#file.at += bytes
+    ftruncateSync(this.#file.fd, this.#file.at)
   }
 
   entryEnd(): void {
@@ -156,7 +165,7 @@ class Unpacker implements TarVisitor, Disposable {
     if (existing && !isMerge) this.#remove(path)
     switch (entry.kind) {
       case 'file':
-        this.#file = { fd: openSync(target, CREATE, 0o600), path, entry }
+        this.#file = { fd: openSync(target, CREATE, 0o600), path, entry, at: 0 }
         return
       case 'directory':
         if (!isMerge) mkdirSync(target)

@@ -1,4 +1,16 @@
-import { expect, test } from 'vitest'
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  ftruncateSync,
+  mkdtempDisposableSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
 import { ARCHIVE_END, encodeHeader } from '../../../buildkit-lite/layers/encode-header.ts'
 import { TarReader } from '../../../buildkit-lite/layers/read-tar.ts'
 import { paddingOf, type TarEntry } from '../../../buildkit-lite/layers/tar-entry.ts'
@@ -154,7 +166,7 @@ test('long names of GNU tar are understood', () => {
 
 test.for<[string, Buffer, RegExp]>([
   ['a wrong checksum', Buffer.alloc(512, 1), /no tar header/],
-  ['a sparse member', patched(156, 'S'), /sparse/],
+  ['a sparse member where holes are not expected', patched(156, 'S'), /sparse/],
   ['a number that is none', patched(124, 'zzzzzzzzzzz'), /expected octal/],
   ['an endless PAX header', patched(156, 'x', { sizeBytes: 2_000_000 }), /2000000 bytes/],
   ['a negative size', patched(124, Buffer.alloc(12, 0xff)), /size -1/],
@@ -168,9 +180,77 @@ test.for<[string, RegExp]>([
   ['99 a=b\n', /malformed/],
   ['x a=b\n', /malformed/],
   ['9 size=-\n', /expected a number/],
-  ['22 GNU.sparse.major=1\n', /sparse/],
+  ['21 GNU.sparse.size=1\n', /sparse/],
 ])('the PAX record %j is refused', ([record, message]) => {
   const header = patched(156, 'x', { sizeBytes: record.length })
   const archive = Buffer.concat([header, Buffer.from(record), Buffer.alloc(paddingOf(record.length)), fileOf('f', '')])
   expect(() => readTar(archive)).toThrow(message)
 })
+
+describe('sparse members', () => {
+  /** GNU tar writes them in every form; the file has content at two places and a hole at its end. */
+  const write = (options: readonly string[], regions: number) => {
+    using dir = mkdtempDisposableSync(join(tmpdir(), 'slip-sparse-'))
+    const file = openSync(join(dir.path, 'f'), 'w')
+    for (let index = 0; index < regions; index++) writeSync(file, `region ${index}`, index * REGION_BYTES + 10_000)
+    ftruncateSync(file, regions * REGION_BYTES)
+    closeSync(file)
+    writeFileSync(join(dir.path, 'next'), 'plain')
+    const plain = readFileSync(join(dir.path, 'f'))
+    const archive = execFileSync('tar', ['-C', dir.path, '--sparse', ...options, '-cf', '-', 'f', 'next'])
+    return { plain, archive }
+  }
+  const REGION_BYTES = 256 * 1024
+
+  const expand = (archive: Buffer, pieceBytes: number) => {
+    const found: { path: string; sizeBytes: number; pieces: Buffer[] }[] = []
+    const add = (piece: Buffer) => void found.at(-1)?.pieces.push(piece)
+    const reader = new TarReader({
+      entry: ({ path, sizeBytes }) => found.push({ path, sizeBytes, pieces: [] }),
+      content: (piece) => add(Buffer.from(piece)),
+      hole: (bytes) => add(Buffer.alloc(bytes)),
+      entryEnd: () => {},
+    })
+    for (let at = 0; at < archive.length; at += pieceBytes) reader.write(archive.subarray(at, at + pieceBytes))
+    reader.end()
+    return found.map(({ pieces, ...rest }) => ({ ...rest, content: Buffer.concat(pieces) }))
+  }
+
+  const FORMS = [
+    ['--format=gnu'],
+    ['--format=posix', '--sparse-version=0.0'],
+    ['--format=posix', '--sparse-version=0.1'],
+    ['--format=posix', '--sparse-version=1.0'],
+  ]
+  test.for(FORMS.flatMap((form) => [0, 1, 4, 5, 60].map((regions) => [form, regions] as const)))(
+    'written with %s, %i regions',
+    ([form, regions]) => {
+      const { plain, archive } = write(form, regions)
+      for (const pieceBytes of [archive.length, 700]) {
+        const [file, next, ...more] = expand(archive, pieceBytes)
+        expect(file).toMatchObject({ path: 'f', sizeBytes: plain.length })
+        expect(file?.content.equals(plain)).toBe(true)
+        expect([next?.path, next?.content.toString(), more]).toEqual(['next', 'plain', []])
+      }
+    },
+  )
+
+  test.for<[string, string, RegExp]>([
+    ['a map out of order', '10,5,3,1', /out of order/],
+    ['a map beyond the end', '90,20', /ends at 110/],
+    ['a map of half a region', '10', /out of order/],
+    ['more content than its map', '10,2', /more content/],
+    ['less content than its map', '10,7', /less content/],
+  ])('%s is refused', ([, map, message]) => {
+    const records = ['GNU.sparse.size=100', `GNU.sparse.map=${map}`].map(toRecord).join('')
+    const header = patched(156, 'x', { sizeBytes: records.length })
+    const padding = Buffer.alloc(paddingOf(records.length))
+    const archive = Buffer.concat([header, Buffer.from(records), padding, fileOf('f', 'abcde'), ARCHIVE_END])
+    expect(() => expand(archive, archive.length)).toThrow(message)
+  })
+})
+
+function toRecord(text: string): string {
+  const length = text.length + 4
+  return `${length} ${text}\n`
+}
