@@ -35,6 +35,8 @@ export interface BuildRequest {
   image: ImageSettings
   /** Shares and separates caches: builds of one scope may use each other's steps. */
   cacheScope: string
+  /** Scopes whose results are used besides, where ours has none; nothing is kept there. In order of preference. */
+  readScopes?: readonly string[]
   /** What is built: builds of one subject tell which of their steps changed since the last one. */
   subject: string
 }
@@ -133,6 +135,8 @@ export interface BuildTools {
   stateDir: string
   /** One for the whole process, so that builds share what they do at the same time. */
   sharedWork: SharedWork
+  /** Tell the builds of several processes that share `cache` who runs a step; missing where there is but one. */
+  stepLeases?: StepLeases
   limits: { stepMemoryBytes: number; stepPids: number; stepCpus: number | null }
   /** Where ADD may download from; only public addresses if not given. */
   remote?: { allowPrivate: boolean }
@@ -177,6 +181,19 @@ export interface CachedStep {
   layer: Layer
   /** When the step ran: history and image times of a fully cached build repeat it, so that the digest does too. */
   createdAtMs: number
+  /** How long it took to make; missing where nobody knows any more. */
+  tookMs?: number
+}
+
+/** The right to run a step, which one of all processes has at a time. */
+export interface StepLeases {
+  /** Waits until nobody else runs the step, or whoever did is dead. Disposing gives it back, and those who wait go on. */
+  take(scope: string, key: string, signal: AbortSignal): Promise<StepLease>
+}
+
+export interface StepLease extends AsyncDisposable {
+  /** Whether it is still ours: it stays so long enough to keep a result. */
+  confirm(): Promise<boolean>
 }
 
 /** Step key to result. Keys are `sha256:…` and say everything that the result depends on. */

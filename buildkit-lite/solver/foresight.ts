@@ -1,7 +1,6 @@
 import type { BuildRequest, BuildTools, CachedStep } from '../contract.ts'
 import type { FileSystem, Plan } from '../plan/plan.ts'
-import { isAvailable } from './layer-files.ts'
-import { mayReuse } from './probe-cache.ts'
+import { findStep, mayReuse } from './probe-cache.ts'
 import { type InputKeys, inputDigests, inputsOf, isFromElsewhere, sourcesOf } from './step-inputs.ts'
 import { digestOf, type KeyContext, type StepKey, stepKey } from './step-key.ts'
 import type { StepScope } from './step-scope.ts'
@@ -48,10 +47,7 @@ interface Definition {
 export async function openForesight(plan: Plan, options: ForesightOptions, signal: AbortSignal): Promise<Foresight> {
   const { request, tools } = options
   const define = createDefine(plan, options, signal)
-  const lookUp = async (key: string): Promise<CachedStep | null> => {
-    const step = await tools.cache.get(request.cacheScope, key)
-    return step && (await isAvailable(tools, { layer: step.layer, source: null })) ? step : null
-  }
+  const lookUp = (key: string): Promise<CachedStep | null> => findStep({ request, tools }, key)
   const { needed, foreseen } = await findNeeded(plan, async (index) => {
     if (needsEveryStage(request)) return false
     const definition = await define(index)

@@ -21,12 +21,12 @@ export async function probeCache(
   { inputs, context }: { inputs: InputKeys; context: KeyContext },
   signal: AbortSignal,
 ): Promise<Probe> {
-  const { request, tools } = scope
+  const { request } = scope
   const keys: StepKey[] = []
   for (const byContent of hasContentKey(operation) ? [false, true] : [false]) {
     const key = stepKey(operation, await inputDigests(scope, operation, { ...inputs, byContent }, signal), context)
-    const step = mayReuse(request, stage) ? await tools.cache.get(request.cacheScope, key.key) : null
-    if (step && (await isAvailable(tools, { layer: step.layer, source: null }))) {
+    const step = mayReuse(request, stage) ? await findStep(scope, key.key) : null
+    if (step) {
       await remember(scope, keys, step)
       return { kind: 'hit', step, keys: [...keys, key].map(({ key }) => key) }
     }
@@ -34,6 +34,22 @@ export async function probeCache(
   }
   const reason = mayReuse(request, stage) ? await reasonOf(scope, keys.at(-1)) : 'the cache is not used'
   return { kind: 'miss', keys, reason }
+}
+
+/** A stored result of the build's own scope, or of one that it trusts; one whose layer is gone is none. */
+export async function findStep(
+  { request, tools }: Pick<StepScope, 'request' | 'tools'>,
+  key: string,
+): Promise<CachedStep | null> {
+  for (const scope of scopesOf(request)) {
+    const step = await tools.cache.get(scope, key)
+    if (step && (await isAvailable(tools, { layer: step.layer, source: null }))) return step
+  }
+  return null
+}
+
+function scopesOf({ cacheScope, readScopes = [] }: BuildRequest): readonly string[] {
+  return [cacheScope, ...readScopes]
 }
 
 /** Whether the results of earlier builds count for the steps of this stage; new ones are kept in either case. */
@@ -55,5 +71,9 @@ export async function remember(
 
 async function reasonOf({ request, tools }: StepScope, key: StepKey | undefined): Promise<string> {
   if (!key) return 'not built before'
-  return missReason(key.components, await tools.cache.nearest(request.cacheScope, key.place))
+  for (const scope of scopesOf(request)) {
+    const before = await tools.cache.nearest(scope, key.place)
+    if (before) return missReason(key.components, before)
+  }
+  return missReason(key.components, null)
 }
