@@ -52,6 +52,7 @@ export interface BuildBench extends AsyncDisposable {
     platforms: readonly string[],
     change?: Partial<BuildRequest>,
   ): Promise<{ result: BuiltResult; ran: string[] }>
+  requestOf(context: BuildRequest['context']): BuildRequest
   readInside(image: BuiltImage, path: string): Promise<string>
   /** The entries of the newest layer: mode, owner, time in seconds and name, as tar lists them. */
   lastLayer(image: BuiltImage): Promise<string[]>
@@ -72,6 +73,7 @@ export async function openBuildBench(name: string, shared?: Pick<BuildBench, 'ho
     buildFiles: (files, change = {}) => buildFiles({ dataDir, tools }, files, change),
     buildDirectory: (path, change = {}, own = tools) => buildDirectory(own, path, change),
     buildPlatforms: (files, platforms, change = {}) => buildPlatforms({ dataDir, tools }, { files, platforms, change }),
+    requestOf,
     readInside: async (image, path) => {
       await using dir = await mkdtempDisposable(join(dataDir, 'export-'))
       await exportDirectory(image, dir.path, tools, never)
