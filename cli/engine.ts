@@ -5,7 +5,9 @@ import { type BuildTools, createSharedWork, openBlobStore, openFileStepCache, ty
 import { SlipwayError } from '#domain/errors'
 import type { Config } from '#host/config'
 import { makeDataDir } from '#host/data-dir'
+import { openLease } from '#host/disk-use'
 import type { Logger } from '#host/log'
+import { openSys } from '#host/sys'
 import { openSandbox } from '#sandbox'
 import { openRegistry } from './registry-access.ts'
 
@@ -24,6 +26,7 @@ export async function openEngine(config: Config, log: Logger): Promise<Engine> {
   await mkdir(stateDir, { recursive: true, mode: 0o700 })
   const registry = await openRegistry(config, homedir())
   await using stack = new AsyncDisposableStack()
+  stack.use(await openLease(openSys(), config.dataDir))
   const owner = `cli-${process.pid}`
   // What is cached needs no network; one is kept for one RUN after the other.
   const networks = { warmNetworks: 1, warmsLater: true }

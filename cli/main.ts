@@ -8,6 +8,7 @@ import { plainArguments } from './build-flags.ts'
 import type { CommandContext } from './command-context.ts'
 import { doctorCommand } from './doctor.ts'
 import { EXIT, UsageError } from './exit-codes.ts'
+import { gcCommand } from './gc-command.ts'
 import { importCommand } from './import-command.ts'
 import { roleCommands } from './role-commands.ts'
 import { upCommand } from './up-command.ts'
@@ -24,7 +25,7 @@ const program = new Command('slipway')
   .description('A git push becomes a running container.')
   .showHelpAfterError('(--help lists what can be given)')
   .exitOverride()
-const commands = [upCommand, buildCommand, importCommand, doctorCommand].map((make) => make(context))
+const commands = [upCommand, buildCommand, importCommand, gcCommand, doctorCommand].map((make) => make(context))
 for (const command of [...commands, ...roleCommands(context)])
   program.addCommand(command.copyInheritedSettings(program))
 

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { type BuildRequest, createSharedWork, openScratch } from '#buildkit-lite'
 import { environmentValue } from '#host/config'
 import { makeDataDir } from '#host/data-dir'
+import { openLease } from '#host/disk-use'
 import { openSys } from '#host/sys'
 import type { BuildFlags } from './build-flags.ts'
 import { dockerConfigFile, readProxyArgs } from './docker-proxies.ts'
@@ -121,6 +122,7 @@ function contextTitle(place: string): string {
 /** Where a context that is fetched lies; what a killed build left there goes with the next build. */
 async function openWorkDir(dataDir: string, stack: AsyncDisposableStack): Promise<string> {
   await makeDataDir(dataDir)
+  stack.use(await openLease(openSys(), dataDir))
   return stack.use(await openScratch(openSys(), builderDir(dataDir))).dir
 }
 

@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import { hostPlatform, openBlobStore } from '#buildkit-lite'
 import { readConfig } from '#host/config'
 import { makeDataDir } from '#host/data-dir'
+import { openLease } from '#host/disk-use'
 import { createLogger } from '#host/log'
 import { readRegistries } from '#host/registries'
 import { aborted, shutdownSignal } from '#host/shutdown'
+import { openSys } from '#host/sys'
 import { openSandbox } from '#sandbox'
 import { openClusterObjects } from '#store/cluster-objects'
 import { openStore } from '#store/open-store'
@@ -50,6 +52,7 @@ const kubelet = stack.use(
     sandbox,
     registry: openRegistry(config, await readRegistries(config.registriesFile), pullToken),
     blobs: await openBlobStore(join(dataDir, 'blobs')),
+    lease: () => openLease(openSys(), dataDir),
     platform: hostPlatform(),
     proxy,
     log,

@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream'
 import type { Digest } from '#domain/digest'
 import { digestHex } from '#domain/digest'
 import { SlipwayError } from '#domain/errors'
+import { openUseMarks } from '#host/disk-use'
 import { syncDirectory } from '#host/files'
 import { openSys, type Sys } from '#host/sys'
 import type { BlobStore, StagedBlob } from './blob-store.ts'
@@ -22,7 +23,11 @@ export async function openBlobStore(dir: string): Promise<BlobStore> {
   const sys = openSys()
   await removeAbandoned(sys, stagedDir)
 
-  const has = (digest: Digest) => sizeOf(join(blobsDir, digestHex(digest)))
+  const marks = await openUseMarks(sys, blobsLock(dir))
+  const has = async (digest: Digest) => {
+    const path = join(blobsDir, digestHex(digest))
+    return (await marks.use(path)) ? await sizeOf(path) : null
+  }
   const pathOf = async (digest: Digest): Promise<string> => {
     if (!(await has(digest))) throw new SlipwayError('not-found', `There is no blob ${digest} in ${dir}`)
     return join(blobsDir, digestHex(digest))
@@ -48,6 +53,11 @@ export async function openBlobStore(dir: string): Promise<BlobStore> {
       await staged.commit(expected.digest, written)
     },
   }
+}
+
+/** Shared to mark the use of a blob, exclusive to remove one. */
+export function blobsLock(dir: string): string {
+  return join(dir, 'lock')
 }
 
 /** `lock` is the open file, by whose lock others see that it has a writer. */

@@ -1,13 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { messageOf, SlipwayError } from '#domain/errors'
+import { openUseMarks } from '#host/disk-use'
 import { writeFileAtomic } from '#host/files'
 import { retry } from '#host/retry'
+import { openSys } from '#host/sys'
+import { sourcesLock } from '../disk/source-files.ts'
 import { fileNameFor, type SharedWork } from '../solver/shared-work.ts'
 import { createAddressRules, type RemoteAccess } from './address-rules.ts'
 import { getRemote, type RemoteResponse } from './http-get.ts'
@@ -79,7 +82,8 @@ export async function download(
     if (checksum !== null && found.digest !== checksum)
       throw new SlipwayError('step-failed', `${url}: digest mismatch ${found.digest}: expected ${checksum}`)
     const path = bodyPath(place, found.digest)
-    await touch(path)
+    // Whoever collects what nobody uses may have taken it since.
+    if (!(await markUse(place, path))) return await work(signal)
     return { path, digest: found.digest, sizeBytes: found.sizeBytes, modifiedAtMs: found.modifiedAtMs }
   }
   return await tools.sharedWork.share(`download ${place} ${checksum}`, work, signal)
@@ -117,7 +121,8 @@ async function fetchOnce(
   { place, kept, tools }: { place: string; kept: Kept | null; tools: DownloadTools },
   signal: AbortSignal,
 ): Promise<Kept> {
-  await mkdir(place, { recursive: true })
+  do await mkdir(place, { recursive: true })
+  while (!(await markUse(place, place)))
   const rules = createAddressRules(tools.access)
   const response = await getRemote({ url: new URL(url), headers: conditionsOf(kept), authorization }, rules, signal)
   if (kept && response.status === 304) {
@@ -203,8 +208,7 @@ async function readKept(place: string): Promise<Kept | null> {
   }
 }
 
-/** Says to the reaper that somebody uses it. */
-async function touch(path: string): Promise<void> {
-  const nowS = Date.now() / 1000
-  await utimes(path, nowS, nowS)
+/** False where it is gone. */
+async function markUse(place: string, path: string): Promise<boolean> {
+  return await (await openUseMarks(openSys(), sourcesLock(dirname(place)))).use(path)
 }

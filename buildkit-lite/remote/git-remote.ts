@@ -1,8 +1,11 @@
-import { access, mkdir, rename, rm, utimes } from 'node:fs/promises'
+import { access, mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SlipwayError } from '#domain/errors'
+import { openUseMarks } from '#host/disk-use'
 import { ExecError } from '#host/exec'
+import { openSys } from '#host/sys'
 import { runGit } from '../context/git-objects.ts'
+import { sourcesLock } from '../disk/source-files.ts'
 import { fileNameFor, type SharedWork } from '../solver/shared-work.ts'
 import { createAddressRules, type RemoteAccess } from './address-rules.ts'
 import { type GitRoute, routeTo, toEnvironment } from './git-route.ts'
@@ -30,7 +33,7 @@ export interface GitTools {
 const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/
 const MAX_DURATION_MS = 60 * 60_000
 
-function mirrorsDir(stateDir: string): string {
+export function mirrorsDir(stateDir: string): string {
   return join(stateDir, 'git-sources')
 }
 
@@ -84,13 +87,14 @@ export async function fetchCommit(
   const work = async (signal: AbortSignal): Promise<string> => {
     // One at a time; the second one may find what the first one brought.
     using _lock = await tools.sharedWork.lock(`git mirror ${mirror}`, signal)
-    await createMirror(mirror, format, signal)
+    const marks = await openUseMarks(openSys(), sourcesLock(mirrorsDir(tools.stateDir)))
+    // Whoever collects what nobody uses may take an old one until its use is marked.
+    do await createMirror(mirror, format, signal)
+    while (!(await marks.use(mirror)))
     if (!(await hasCommit(mirror, commit, signal))) {
       await fetchInto(mirror, request, tools, signal)
       await reapMirrors(mirrorsDir(tools.stateDir))
     }
-    const nowS = Date.now() / 1000
-    await utimes(mirror, nowS, nowS)
     return mirror
   }
   return await tools.sharedWork.share(`git commit ${mirror} ${commit}`, work, signal)

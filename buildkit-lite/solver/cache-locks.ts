@@ -16,9 +16,13 @@ export interface CacheLock extends AsyncDisposable {
   wait(mode: 'exclusive' | 'shared', signal: AbortSignal): Promise<void>
 }
 
-export async function openCacheLock(sys: Sys, path: string): Promise<CacheLock> {
+/** Only a use counts as one for who collects what nobody uses. */
+export async function openCacheLock(sys: Sys, path: string, { isUse } = { isUse: true }): Promise<CacheLock> {
   await mkdir(dirname(path), { recursive: true })
   const file = await open(path, 'a', 0o600)
+  const nowS = Date.now() / 1000
+  // Its time is that of the directory's last use.
+  if (isUse) await file.utimes(nowS, nowS)
   let isOpen = true
   return {
     tryExclusive: () => sys.tryLock(file.fd, 'exclusive'),

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import { SlipwayError } from '#domain/errors'
+import { isDiskFull } from '#host/disk-space'
 import type { Container, ContainerSpec, NetworkNamespace } from '#sandbox'
 import type { RunOperation } from '../plan/plan.ts'
 import { readAccounts, resolveRunUser } from './accounts.ts'
@@ -61,7 +62,11 @@ async function runContainer(
     sendOutput(scope, tail, 'stderr', container.stderr),
   ])
   signal.throwIfAborted()
-  if (exit.code !== 0) throw exitError(run, exit, { limits: spec.limits, tail: tail.end() })
+  if (exit.code === 0) return
+  const error = exitError(run, exit, { limits: spec.limits, tail: tail.end() })
+  // What it wrote is still there: it may be what filled the disk, and what failed for it.
+  if (!(await isDiskFull(scope.tools.stateDir))) throw error
+  throw new SlipwayError('disk-full', `No space is left on the disk: ${error.message}`, { cause: error })
 }
 
 async function startContainer(

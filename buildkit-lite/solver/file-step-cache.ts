@@ -6,7 +6,7 @@ import { Layer } from '#domain/digest'
 import { writeFileAtomic } from '#host/files'
 import type { CachedStep, KeyComponent, StepCache } from '../contract.ts'
 
-const StoredStep = z.object({ layer: Layer, createdAtMs: z.number() })
+export const StoredStep = z.object({ layer: Layer, createdAtMs: z.number() })
 const StoredPlace = z.array(z.object({ name: z.string(), digest: z.string() }))
 
 /** A step cache in files: `steps/` by key, `places/` with the newest components of each instruction. */

@@ -1,4 +1,5 @@
 import { BuildErrorKind, messageOf, SlipwayError, SourceError, toBuildError } from '#domain/errors'
+import { isDiskFullError } from '#host/disk-space'
 import type { StepOutcome } from '../contract.ts'
 import { renderExcerpt, type SourceText } from '../dockerfile/errors.ts'
 import type { PlanStep } from '../plan/plan.ts'
@@ -9,12 +10,11 @@ const FROM_OUTSIDE: readonly BuildErrorKind[] = ['cancelled', 'timed-out', 'no-o
 
 /** A step's failure, shown where the step stands in the Dockerfile. A fault of our code keeps its own stack. */
 export function locateError(error: unknown, step: PlanStep, source: SourceText): unknown {
-  if ((error as NodeJS.ErrnoException | null)?.code === 'ENOSPC')
-    return locateError(
-      new SlipwayError('disk-full', `No space is left for ${step.title}`, { cause: error }),
-      step,
-      source,
-    )
+  const isFull = error instanceof SlipwayError && error.kind === 'disk-full'
+  if (!isFull && isDiskFullError(error)) {
+    const message = `No space is left for ${step.title}`
+    return locateError(new SlipwayError('disk-full', message, { cause: error }), step, source)
+  }
   if (!(error instanceof SlipwayError) || error instanceof SourceError || step.line === null) return error
   const kind = error.kind === 'invalid' ? 'step-failed' : BuildErrorKind.safeParse(error.kind).data
   if (!kind || FROM_OUTSIDE.includes(kind)) return error

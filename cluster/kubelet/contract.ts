@@ -9,6 +9,8 @@ export interface KubeletDeps {
   sandbox: Sandbox
   registry: Registry
   blobs: BlobStore
+  /** Until it is disposed, nothing that is used is collected from the disk. */
+  lease: () => Promise<AsyncDisposable>
   platform: Platform
   proxy: Pick<ServiceProxy, 'settled'>
   log: Logger

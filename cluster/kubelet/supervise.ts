@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PulledImage } from '#buildkit-lite'
-import { messageOf } from '#domain/errors'
+import { messageOf, SlipwayError } from '#domain/errors'
 import { formatImageReference } from '#domain/image-reference'
 import { type ContainerRecord, toRunning, toTerminated, toWaiting } from './container-record.ts'
 import { type Instance, StartError, startInstance } from './instance.ts'
@@ -16,8 +16,7 @@ export async function supervise(record: ContainerRecord, pod: PodContext): Promi
   try {
     for (;;) {
       pod.stopping.throwIfAborted()
-      const image = await pullForPod(record, pod)
-      const instance = await startUntilConfigured(record, image, pod)
+      const instance = await pullAndStart(record, pod)
       if (instance) await watchInstance(record, instance, pod)
       const exitCode = record.lastEnding?.exitCode ?? 0
       if (!shouldRestart(restartPolicyOf(record, pod), { kind: 'exited', exitCode }, pod.stopping.aborted)) return
@@ -29,6 +28,13 @@ export async function supervise(record: ContainerRecord, pod: PodContext): Promi
   }
 }
 
+/** Nothing of the image is collected until the container stands on it. */
+async function pullAndStart(record: ContainerRecord, pod: PodContext): Promise<Instance | null> {
+  await using lease = await pod.on.lease()
+  const image = await pullForPod(record, pod)
+  return await startUntilConfigured({ record, image, lease }, pod)
+}
+
 function restartPolicyOf({ role }: ContainerRecord, { pod }: PodContext): 'Always' | 'OnFailure' | 'Never' {
   const policy = pod.spec.restartPolicy ?? 'Always'
   if (role === 'sidecar') return 'Always'
@@ -37,8 +43,7 @@ function restartPolicyOf({ role }: ContainerRecord, { pod }: PodContext): 'Alway
 
 /** A running instance, or null where the program could not be started, which counts as a run that failed. */
 async function startUntilConfigured(
-  record: ContainerRecord,
-  image: PulledImage,
+  { record, image, lease }: { record: ContainerRecord; image: PulledImage; lease: AsyncDisposable },
   pod: PodContext,
 ): Promise<Instance | null> {
   for (;;) {
@@ -51,7 +56,10 @@ async function startUntilConfigured(
       if (!(error instanceof StartError)) throw error
       pod.stopping.throwIfAborted()
       pod.tell({ type: 'Warning', reason: 'Failed', message: `Error: ${error.message}` }, record)
-      if (error.stage === 'RunContainerError') {
+      // What waits for long keeps nothing; an image that was collected meanwhile is pulled for the next run.
+      await lease[Symbol.asyncDispose]()
+      const isCollected = error.cause instanceof SlipwayError && error.cause.kind === 'not-found'
+      if (error.stage === 'RunContainerError' || (error.stage === 'CreateContainerError' && isCollected)) {
         failStart(record, error, pod)
         return null
       }

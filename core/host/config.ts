@@ -4,6 +4,7 @@ import { SlipwayError } from '#domain/errors'
 
 const port = z.coerce.number().int().min(1).max(65_535)
 const count = z.coerce.number().int().min(1).max(1024)
+const gigabytes = z.coerce.number().min(0)
 const megabytes = z.coerce.number().int().min(16)
 
 const ALLOWED = ['network.host', 'security.insecure'] as const
@@ -58,6 +59,22 @@ export const VARIABLES = {
     schema: z.coerce.number().int().min(1).default(3600),
     help: 'time limit of one build, in seconds',
   },
+  SLIPWAY_CACHE_RESERVED_GB: {
+    schema: gigabytes.optional(),
+    help: 'kept of what builds can use again in any case, in GB (default: 10, at most 10 % of the disk)',
+  },
+  SLIPWAY_CACHE_MAX_GB: {
+    schema: gigabytes.optional(),
+    help: 'kept of it at most, in GB (default: 100, at most 80 % of the disk)',
+  },
+  SLIPWAY_CACHE_FREE_GB: {
+    schema: gigabytes.optional(),
+    help: 'left free on the disk by it, in GB (default: 20 % of the disk)',
+  },
+  SLIPWAY_MIN_FREE_GB: {
+    schema: gigabytes.optional(),
+    help: 'free space below which a worker takes no builds, in GB (default: 2, at most 5 % of the disk)',
+  },
   SLIPWAY_LOG_LEVEL: {
     schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
     help: 'level of the operators’ log',
@@ -90,6 +107,10 @@ export interface Config {
   /** What Dockerfiles of pushes may do beyond their sandbox. */
   readonly entitlements: readonly Allowed[]
   readonly buildTimeoutMs: number
+  /** What may be kept on the disk; a part of it where nothing is given. */
+  readonly cacheLimits: { readonly reservedBytes?: number; readonly maxBytes?: number; readonly minFreeBytes?: number }
+  /** Below so much free space no builds are taken; null is a part of the disk. */
+  readonly minFreeBytes: number | null
   readonly logLevel: string
 }
 
@@ -108,6 +129,10 @@ const Environment = z.object({
   SLIPWAY_STEP_PIDS: VARIABLES.SLIPWAY_STEP_PIDS.schema,
   SLIPWAY_ALLOW: VARIABLES.SLIPWAY_ALLOW.schema,
   SLIPWAY_BUILD_TIMEOUT_S: VARIABLES.SLIPWAY_BUILD_TIMEOUT_S.schema,
+  SLIPWAY_CACHE_RESERVED_GB: VARIABLES.SLIPWAY_CACHE_RESERVED_GB.schema,
+  SLIPWAY_CACHE_MAX_GB: VARIABLES.SLIPWAY_CACHE_MAX_GB.schema,
+  SLIPWAY_CACHE_FREE_GB: VARIABLES.SLIPWAY_CACHE_FREE_GB.schema,
+  SLIPWAY_MIN_FREE_GB: VARIABLES.SLIPWAY_MIN_FREE_GB.schema,
   SLIPWAY_LOG_LEVEL: VARIABLES.SLIPWAY_LOG_LEVEL.schema,
 })
 
@@ -152,6 +177,12 @@ function toConfig(env: z.infer<typeof Environment>): Config {
     stepPids: env.SLIPWAY_STEP_PIDS,
     entitlements: env.SLIPWAY_ALLOW,
     buildTimeoutMs: env.SLIPWAY_BUILD_TIMEOUT_S * 1000,
+    cacheLimits: {
+      ...bytesOf('reservedBytes', env.SLIPWAY_CACHE_RESERVED_GB),
+      ...bytesOf('maxBytes', env.SLIPWAY_CACHE_MAX_GB),
+      ...bytesOf('minFreeBytes', env.SLIPWAY_CACHE_FREE_GB),
+    },
+    minFreeBytes: env.SLIPWAY_MIN_FREE_GB === undefined ? null : env.SLIPWAY_MIN_FREE_GB * 1e9,
     logLevel: env.SLIPWAY_LOG_LEVEL,
   }
 }
@@ -161,4 +192,8 @@ function reachableHost(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1'
   if (host === '::') return '[::1]'
   return host.includes(':') ? `[${host}]` : host
+}
+
+function bytesOf<Name extends string>(name: Name, gigabytes: number | undefined): { [N in Name]?: number } {
+  return gigabytes === undefined ? {} : ({ [name]: gigabytes * 1e9 } as { [N in Name]?: number })
 }

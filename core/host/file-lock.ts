@@ -1,6 +1,8 @@
-import type { FileHandle } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { SlipwayError } from '#domain/errors'
 import { exited, spawn } from './exec.ts'
+import type { Sys } from './sys.ts'
 
 /**
  * Waits until flock(2) gives an open file its lock, without a pause of this thread and without asking again and again:
@@ -20,4 +22,16 @@ export async function waitForLock(file: FileHandle, mode: 'exclusive' | 'shared'
     signal.throwIfAborted()
     throw error
   }
+}
+
+/** Runs `work` while holding a lock file that others hold for moments only. */
+export async function withLock<T>(
+  sys: Sys,
+  path: string,
+  mode: 'shared' | 'exclusive',
+  work: () => Promise<T>,
+): Promise<T> {
+  await using file = await open(path, 'a', 0o600)
+  while (!sys.tryLock(file.fd, mode)) await sleep(2)
+  return await work()
 }

@@ -1,18 +1,21 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SlipwayError } from '#domain/errors'
+import { openUseMarks } from '#host/disk-use'
+import { withLock } from '#host/file-lock'
 import type { Logger } from '#host/log'
 import type { Sys } from '#host/sys'
 import type { SnapshotKey, Snapshots } from '../contract.ts'
 import type { Scope } from '../scope.ts'
 import { prepareActive } from './active.ts'
 import { openDurability } from './durability.ts'
-import { type Layout, layoutOf, snapshotId } from './layout.ts'
+import { layoutOf, snapshotId } from './layout.ts'
 import { makeConstantLayers } from './overlay.ts'
 import { DURABLE_FILE, RECORD_FILE, readRecord, type SnapshotRecord } from './record.ts'
-import { directoryOf, layersOfRecord, requireRecord, type SnapshotStore } from './store.ts'
+import { directoryOf, layersOfRecord, markUse, requireRecord, type SnapshotStore } from './store.ts'
 import { openTrash } from './trash.ts'
-import { withLock } from './usage-lock.ts'
+import { usedIds } from './used-ids.ts'
+
 import { mountView } from './view.ts'
 
 /** Opens the snapshots of a data directory; what a dead owner was writing was reaped before. */
@@ -24,7 +27,8 @@ export async function openSnapshots(scope: Scope, sys: Sys, log: Logger): Promis
   await using stack = new AsyncDisposableStack()
   const trash = stack.use(await openTrash(layout.trash, scope, log))
   const durability = stack.use(await openDurability(log))
-  const store: SnapshotStore = { sys, layout, workspace, trash, durability, open: new Set() }
+  const marks = await openUseMarks(sys, layout.lock)
+  const store: SnapshotStore = { sys, layout, workspace, trash, durability, open: new Set(), marks }
   await withLock(sys, layout.lock, 'exclusive', () => discardDoubtful(store, log))
   stack.defer(async () => {
     for (const opened of [...store.open].toReversed()) await opened[Symbol.asyncDispose]()
@@ -32,10 +36,13 @@ export async function openSnapshots(scope: Scope, sys: Sys, log: Logger): Promis
   })
   const owned = stack.move()
   return {
-    has: async (key) => (await readRecord(directoryOf(layout, key))) !== null,
+    has: async (key) => (await markUse(store, key)) && (await readRecord(directoryOf(layout, key))) !== null,
     prepare: (parent) => prepareActive(store, parent),
     view: (key) => mountView(store, key),
-    layersOf: async (key) => ({ lowerDirs: layersOfRecord(layout, await requireRecord(layout, key)) }),
+    layersOf: async (key) => {
+      await markUse(store, key)
+      return { lowerDirs: layersOfRecord(layout, await requireRecord(layout, key)) }
+    },
     remove: (key) => withLock(sys, layout.lock, 'exclusive', () => removeSnapshot(store, key)),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
@@ -50,18 +57,8 @@ async function removeSnapshot(store: SnapshotStore, key: SnapshotKey): Promise<v
     if (record?.parents.includes(id))
       throw new SlipwayError('conflict', `Snapshot ${key} is beneath ${record.key}, which has to go first`)
   }
-  if (await isInUse(layout, id)) throw new SlipwayError('conflict', `Snapshot ${key} is in use`)
+  if ((await usedIds(layout)).has(id)) throw new SlipwayError('conflict', `Snapshot ${key} is in use`)
   await store.trash.throwAway(join(layout.committed, id))
-}
-
-async function isInUse(layout: Layout, id: string): Promise<boolean> {
-  for (const scope of await readdir(layout.active)) {
-    for (const name of await readdir(join(layout.active, scope)).catch(() => [])) {
-      const uses = await readFile(join(layout.active, scope, name, 'uses'), 'utf8').catch(() => '')
-      if (uses.split('\n').includes(id)) return true
-    }
-  }
-  return false
 }
 
 /** After a crash of the machine a snapshot without its mark may have files with nothing in them; so may its children. */

@@ -1,13 +1,14 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SlipwayError } from '#domain/errors'
+import type { UseMarks } from '#host/disk-use'
+import { withLock } from '#host/file-lock'
 import type { Sys } from '#host/sys'
 import type { SnapshotKey } from '../contract.ts'
 import type { Durability } from './durability.ts'
 import { type Layout, snapshotId } from './layout.ts'
-import { readRecord, type SnapshotRecord } from './record.ts'
+import { RECORD_FILE, readRecord, type SnapshotRecord } from './record.ts'
 import type { Trash } from './trash.ts'
-import { withLock } from './usage-lock.ts'
 
 /** What the parts of this room share. */
 export interface SnapshotStore {
@@ -17,6 +18,7 @@ export interface SnapshotStore {
   readonly workspace: string
   readonly trash: Trash
   readonly durability: Durability
+  readonly marks: UseMarks
   /** Whatever is still mounted, in order of its making. */
   readonly open: Set<AsyncDisposable>
 }
@@ -29,6 +31,11 @@ export async function requireRecord(layout: Layout, key: SnapshotKey): Promise<S
   const record = await readRecord(directoryOf(layout, key))
   if (!record) throw new SlipwayError('not-found', `Snapshot ${key} was never committed here`)
   return record
+}
+
+/** Marks the use of a snapshot, whose record's time says it; false where there is none. */
+export async function markUse({ layout, marks }: SnapshotStore, key: SnapshotKey): Promise<boolean> {
+  return await marks.use(join(directoryOf(layout, key), RECORD_FILE))
 }
 
 /** The directories of a snapshot and its parents, top-most first. */
@@ -46,6 +53,7 @@ export async function claimParent(
     await mkdir(dir, { mode: 0o700 })
     return null
   }
+  await markUse(store, parent)
   return withLock(store.sys, store.layout.lock, 'shared', async () => {
     const record = await requireRecord(store.layout, parent)
     await mkdir(dir, { mode: 0o700 })

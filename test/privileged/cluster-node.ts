@@ -8,8 +8,10 @@ import { pack } from 'tar-stream'
 import { createRegistry, openBlobStore, type Registry } from '#buildkit-lite'
 import { Digest } from '#domain/digest'
 import { parseImageReference } from '#domain/image-reference'
+import { openLease } from '#host/disk-use'
 import { run } from '#host/exec'
 import { createLogger, type Logger } from '#host/log'
+import { openSys } from '#host/sys'
 import { openSandbox, type Sandbox } from '#sandbox'
 import { openClusterObjects } from '#store/cluster-objects'
 import type { Kubelet } from '../../cluster/contract.ts'
@@ -57,11 +59,12 @@ export async function startNode(owner: string): Promise<TestNode> {
   const image = `${host}/busybox:1`
   await pushBusybox(registry, image)
   const blobs = await openBlobStore(join(dataDir, 'blobs'))
+  const lease = () => openLease(openSys(), dataDir)
   const start = async () => {
     await using parts = new AsyncDisposableStack()
     const proxy = parts.use(await startServiceProxy({ objects, log, dataDir, serviceCidr: '10.96.0.0/16' }))
     const node = { nodeName: 'node', nodeIp: '192.0.2.2', dataDir: join(dataDir, 'cluster'), platform }
-    const kubelet = parts.use(await startKubelet({ objects, sandbox, registry, blobs, proxy, log, ...node }))
+    const kubelet = parts.use(await startKubelet({ objects, sandbox, registry, blobs, lease, proxy, log, ...node }))
     return { kubelet, parts: parts.move() }
   }
   let running = await start()
