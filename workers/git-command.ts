@@ -14,7 +14,7 @@ export interface GitOptions {
  * arguments behind `--` only. Credentials travel in the environment, which only we can read, and to one origin.
  */
 export function openGit(options: GitOptions, signal: AbortSignal): SimpleGit {
-  const settings = { 'core.hooksPath': '/dev/null', 'gc.auto': '0', ...credentialSettings(options.remote) }
+  const settings = { ...SETTINGS, ...credentialSettings(options.remote) }
   const env = {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     LC_ALL: 'C.UTF-8',
@@ -40,6 +40,16 @@ export function openGit(options: GitOptions, signal: AbortSignal): SimpleGit {
     },
   })
   return git.env(env)
+}
+
+const SETTINGS = {
+  'core.hooksPath': '/dev/null',
+  'gc.auto': '0',
+  // What is received stays one file, whose growth can be watched.
+  'fetch.unpackLimit': '1',
+  // A server that sends nearly nothing for a minute is as good as gone.
+  'http.lowSpeedLimit': '1',
+  'http.lowSpeedTime': '60',
 }
 
 function credentialSettings(remote: GitRemote | undefined): Record<string, string> {

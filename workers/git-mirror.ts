@@ -1,26 +1,25 @@
-import { createHash } from 'node:crypto'
-import { access, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { createHash, randomBytes } from 'node:crypto'
+import { access, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
-import { GitPluginError, type SimpleGit } from 'simple-git'
 import { messageOf, SlipwayError } from '#domain/errors'
-import type { CommitSha, ProjectName } from '#domain/ids'
-import { RefName } from '#domain/push'
+import type { ProjectName } from '#domain/ids'
+import { waitForLock } from '#host/file-lock'
+import { openSys } from '#host/sys'
 import { openGit } from './git-command.ts'
+import {
+  type CommitNote,
+  fetchCommit,
+  isWhole,
+  MAX_FETCH_BYTES,
+  missingCommit,
+  readCommit,
+  type SourceRequest,
+} from './git-fetch.ts'
 import { type GitRemote, parseGitUrl } from './git-url.ts'
 
-interface SourceRequest {
-  project: ProjectName
-  /** Clone URL; null where the project was pushed to our own git endpoint. */
-  repository: string | null
-  ref: string
-  commit: CommitSha
-}
-
 /** A bare repository that has the commit. */
-interface Source {
+interface Source extends CommitNote {
   repositoryDir: string
-  message: string | null
-  author: string | null
 }
 
 export interface GitMirrors {
@@ -30,33 +29,52 @@ export interface GitMirrors {
   removeUnused(olderThanMs: number): Promise<void>
 }
 
-/** Mirrors below `<dir>/mirrors`; pushed repositories are read where they lie, in `<dir>/repos/NS/NAME.git`. */
-export function openGitMirrors(dir: string): GitMirrors {
+/** Packs beyond this many slow reading down, and are made one. */
+const MAX_PACKS = 50
+/** Commits that are known to be whole; more are looked at again. */
+const MAX_WHOLE = 1000
+
+/**
+ * Mirrors below `<dir>/mirrors`; pushed repositories are read where they lie, in `<dir>/repos/NS/NAME.git`. A mirror is
+ * changed by who holds its lock, which the kernel releases when that process ends, however it ends. One that is found
+ * damaged is thrown away and made again: it holds nothing that the remote does not have.
+ */
+export function openGitMirrors(dir: string, maxFetchBytes = MAX_FETCH_BYTES): GitMirrors {
   const mirrorsDir = join(dir, 'mirrors')
-  const turns = new Map<string, Promise<unknown>>()
-  /** One fetch of a repository at a time: the second one finds what the first one brought. */
-  const inTurn = <T>(key: string, work: () => Promise<T>): Promise<T> => {
-    const turn = (turns.get(key) ?? Promise.resolve()).then(work)
-    const settled = turn.then(
-      () => null,
-      () => null,
-    )
-    turns.set(key, settled)
-    return turn
+  const whole = new Set<string>()
+  const fetchSource = async (request: SourceRequest, signal: AbortSignal): Promise<Source> => {
+    if (request.repository === null) return readPushed(join(dir, 'repos', `${request.project}.git`), request, signal)
+    const remote = parseGitUrl(request.repository)
+    const mirrorDir = join(mirrorsDir, mirrorName(request.project, remote))
+    const known = `${mirrorDir} ${request.commit}`
+    const commit =
+      (await readWhole(mirrorDir, request, { isTrusted: whole.has(known) }, signal)) ??
+      (await fetchMirror({ mirrorDir, remote, maxFetchBytes }, request, signal))
+    if (whole.size >= MAX_WHOLE) whole.clear()
+    whole.add(known)
+    const nowS = Date.now() / 1000
+    await utimes(mirrorDir, nowS, nowS)
+    return { repositoryDir: mirrorDir, ...commit }
   }
   return {
     async fetch(request, signal) {
-      if (request.repository === null) return readPushed(join(dir, 'repos', `${request.project}.git`), request, signal)
-      const remote = parseGitUrl(request.repository)
-      const mirrorDir = join(mirrorsDir, mirrorName(request.project, remote))
-      return inTurn(mirrorDir, () => fetchMirror(mirrorDir, remote, request, signal))
+      try {
+        signal.throwIfAborted()
+        return await fetchSource(request, signal)
+      } catch (error) {
+        // What git says of an abort hides its reason.
+        signal.throwIfAborted()
+        throw error
+      }
     },
     async removeUnused(olderThanMs) {
       const names = await readdir(mirrorsDir).catch(() => [])
-      for (const name of names) {
+      for (const name of names.filter((one) => !one.endsWith('.lock'))) {
         const path = join(mirrorsDir, name)
-        if ((await stat(path)).mtimeMs < olderThanMs)
-          await inTurn(path, () => rm(path, { recursive: true, force: true }))
+        const isUnused = async () => ((await stat(path).catch(() => null))?.mtimeMs ?? Infinity) < olderThanMs
+        if (!(await isUnused())) continue
+        await using _lock = await lockMirror(path, new AbortController().signal)
+        if (await isUnused()) await rm(path, { recursive: true, force: true })
       }
     },
   }
@@ -78,83 +96,119 @@ async function readPushed(repositoryDir: string, request: SourceRequest, signal:
   return { repositoryDir, ...commit }
 }
 
-async function fetchMirror(
+/** The commit, where a mirror has it with all its files. What git has checked when it came need not be again. */
+async function readWhole(
   mirrorDir: string,
-  remote: GitRemote,
-  request: SourceRequest,
+  { commit }: SourceRequest,
+  { isTrusted }: { isTrusted: boolean },
   signal: AbortSignal,
-): Promise<Source> {
-  await createMirror(mirrorDir, signal)
-  const git = openGit({ directory: mirrorDir, protocols: ['https', 'http', 'ssh'], remote }, signal)
-  const commit = (await readCommit(git, request.commit)) ?? (await fetchCommit(git, remote, request, signal))
-  const nowS = Date.now() / 1000
-  await utimes(mirrorDir, nowS, nowS)
-  return { repositoryDir: mirrorDir, ...commit }
+): Promise<CommitNote | null> {
+  if (!(await isThere(mirrorDir))) return null
+  const git = openGit({ directory: mirrorDir, protocols: [] }, signal)
+  const found = await readCommit(git, commit)
+  signal.throwIfAborted()
+  return found && (isTrusted || (await isWhole(git, commit))) ? found : null
 }
 
-async function createMirror(mirrorDir: string, signal: AbortSignal): Promise<void> {
-  const exists = await access(mirrorDir).then(
+interface Mirror {
+  mirrorDir: string
+  remote: GitRemote
+  maxFetchBytes: number
+}
+
+async function fetchMirror(mirror: Mirror, request: SourceRequest, signal: AbortSignal): Promise<CommitNote> {
+  const { mirrorDir } = mirror
+  await mkdir(join(mirrorDir, '..'), { recursive: true })
+  await using _lock = await lockMirror(mirrorDir, signal)
+  await clearLeftovers(mirrorDir)
+  // Who held the lock before may have brought it.
+  const brought = await readWhole(mirrorDir, request, { isTrusted: false }, signal)
+  if (brought) return brought
+  const isNew = await createMirror(mirrorDir, signal)
+  try {
+    return await fetchWhole(mirror, request, signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (isNew || !(saysDamaged(error) || (await isBroken(mirrorDir, request, signal)))) throw error
+  }
+  const damaged = `${mirrorDir}.damaged-${randomBytes(4).toString('hex')}`
+  await rename(mirrorDir, damaged)
+  await createMirror(mirrorDir, signal)
+  await rm(damaged, { recursive: true, force: true })
+  return await fetchWhole(mirror, request, signal)
+}
+
+async function fetchWhole(mirror: Mirror, request: SourceRequest, signal: AbortSignal): Promise<CommitNote> {
+  const commit = await fetchCommit(mirror, request, signal)
+  const git = openGit({ directory: mirror.mirrorDir, protocols: [] }, signal)
+  if (!(await isWhole(git, request.commit))) {
+    const message = `Commit ${request.commit} came without some of its files from ${mirror.remote.url}`
+    throw new SlipwayError('source-unavailable', message)
+  }
+  await packTogether(mirror.mirrorDir, signal)
+  return commit
+}
+
+/** Objects that nothing names any more are kept: builds may read them. */
+async function packTogether(mirrorDir: string, signal: AbortSignal): Promise<void> {
+  const names = await readdir(join(mirrorDir, 'objects', 'pack'))
+  if (names.filter((name) => name.endsWith('.pack')).length <= MAX_PACKS) return
+  const git = openGit({ directory: mirrorDir, protocols: [] }, signal)
+  await git.raw(['repack', '-a', '-d', '-k', '-q'])
+}
+
+/** What git says of objects that it cannot read, and of a remote that sent only what should have been missing. */
+function saysDamaged(error: unknown): boolean {
+  const said = [error, error instanceof Error ? error.cause : null].map(messageOf).join('\n')
+  return /does not match index|bad object|corrupt|unable to (?:read|find)|necessary objects/.test(said)
+}
+
+/** Whether something is missing of what the mirror has names for, or of the commit. */
+async function isBroken(mirrorDir: string, { commit }: SourceRequest, signal: AbortSignal): Promise<boolean> {
+  const git = openGit({ directory: mirrorDir, protocols: [] }, signal)
+  if (!(await isWhole(git, '--all'))) return true
+  return (await readCommit(git, commit)) !== null && !(await isWhole(git, commit))
+}
+
+async function isThere(mirrorDir: string): Promise<boolean> {
+  return await access(mirrorDir).then(
     () => true,
     () => false,
   )
-  if (exists) return
+}
+
+/** False where it was there already. */
+async function createMirror(mirrorDir: string, signal: AbortSignal): Promise<boolean> {
+  if (await isThere(mirrorDir)) return false
   const fresh = `${mirrorDir}.new`
   await rm(fresh, { recursive: true, force: true })
   await mkdir(fresh, { recursive: true })
   await openGit({ directory: fresh, protocols: [] }, signal).raw(['init', '--bare', '--quiet'])
   await rename(fresh, mirrorDir)
+  return true
 }
 
-/** The ref's newest commit is nearly always the one; a server may also give a commit by name; else the whole history. */
-async function fetchCommit(
-  git: SimpleGit,
-  remote: GitRemote,
-  request: SourceRequest,
-  signal: AbortSignal,
-): Promise<Pick<Source, 'message' | 'author'>> {
-  const ref = RefName.safeParse(request.ref).data
-  const isShallow = (await git.raw(['rev-parse', '--is-shallow-repository'])).trim() === 'true'
-  const whole = isShallow ? ['--unshallow'] : []
-  const tries = [
-    ...(ref ? [{ depth: ['--depth=1'], wanted: `+${ref}:${ref}` }] : []),
-    { depth: ['--depth=1'], wanted: request.commit },
-    ...(ref ? [{ depth: whole, wanted: `+${ref}:${ref}` }] : []),
-  ]
-  const options = ['--quiet', '--no-tags', '--force', '--no-write-fetch-head']
-  let failure: unknown = null
-  for (const { depth, wanted } of tries) {
-    try {
-      await git.raw(['fetch', ...options, ...depth, '--', remote.url, wanted])
-      failure = null
-    } catch (error) {
-      signal.throwIfAborted()
-      failure ??= error
-    }
-    const commit = await readCommit(git, request.commit)
-    if (commit) return commit
-    signal.throwIfAborted()
+/** What a killed git leaves: its own locks would stop every git after it, and half a pack fills the disk. */
+async function clearLeftovers(mirrorDir: string): Promise<void> {
+  if (!(await isThere(mirrorDir))) return
+  const removeIn = async (directory: string, isLeftover: (name: string) => boolean, recursive = false) => {
+    const names = await readdir(directory, { recursive }).catch(() => [])
+    for (const name of names.filter(isLeftover)) await rm(join(directory, name), { recursive: true, force: true })
   }
-  throw failure === null ? missingCommit(request) : unreachable(remote, failure)
+  await removeIn(mirrorDir, (name) => name.endsWith('.lock') || name.startsWith('shallow_'))
+  await removeIn(join(mirrorDir, 'refs'), (name) => name.endsWith('.lock'), true)
+  await removeIn(join(mirrorDir, 'objects', 'pack'), (name) => name.startsWith('tmp_'))
+  await removeIn(join(mirrorDir, 'objects'), (name) => name.startsWith('tmp_') || name.startsWith('incoming-'))
 }
 
-/** Who wrote what; null where the commit is not there. */
-async function readCommit(git: SimpleGit, commit: CommitSha): Promise<Pick<Source, 'message' | 'author'> | null> {
+/** Waits for the lock of a mirror; disposing releases it. */
+async function lockMirror(mirrorDir: string, signal: AbortSignal): Promise<AsyncDisposable> {
+  const file = await open(`${mirrorDir}.lock`, 'a', 0o600)
   try {
-    const text = await git.raw(['show', '--no-patch', '--format=%an%x00%s', `${commit}^{commit}`])
-    const [author = '', message = ''] = text.trim().split('\0')
-    return { author: author.slice(0, 256) || null, message: message.slice(0, 1024) || null }
+    if (!openSys().tryLock(file.fd, 'exclusive')) await waitForLock(file, 'exclusive', signal)
+    return file
   } catch (error) {
-    // Whatever git itself says is a no; what kept git from being asked, or stopped it, is not.
-    if (error instanceof GitPluginError) throw error
-    return null
+    await file.close()
+    throw error
   }
-}
-
-function missingCommit({ commit, ref }: SourceRequest): SlipwayError {
-  return new SlipwayError('source-unavailable', `Commit ${commit} is not in the repository, nor in ${ref}`)
-}
-
-function unreachable(remote: GitRemote, cause: unknown): SlipwayError {
-  const said = messageOf(cause).trim().split('\n').slice(-3).join('; ')
-  return new SlipwayError('source-unavailable', `Fetching ${remote.url} failed: ${said}`, { cause })
 }

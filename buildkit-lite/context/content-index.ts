@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { writeFileAtomic } from '#host/files'
 import type { ContextEntry } from './contract.ts'
 
@@ -48,11 +48,9 @@ export async function openContentIndex(directory: string, name: string): Promise
       const kept = entries.filter((entry) => isKnown(entry) || isSettled(entry, hashedAtMs))
       const isSame = kept.length === known.size && kept.every(isKnown)
       try {
-        if (isSame) return void (await utimes(path, new Date(), new Date()))
-        if (kept.length > MAX_FILES) return void (await rm(path, { force: true }))
-        await mkdir(directory, { recursive: true, mode: 0o700 })
-        await writeFileAtomic(path, encode(kept), 0o600)
-        await dropOldest(directory)
+        if (isSame) await utimes(path, new Date(), new Date())
+        else if (kept.length > MAX_FILES) await rm(path, { force: true })
+        else await replaceIndex(path, kept)
       } catch {
         // Another build may have taken it away; a full disk is for those to tell who need it.
       }
@@ -73,6 +71,13 @@ function isSettled({ kind, version, contentId }: ContextEntry, hashedAtMs: numbe
 /** File systems that know whole seconds only may know even seconds only; the others tick with the kernel. */
 function tickMs(changedMs: number): number {
   return changedMs % 1000 === 0 ? 2500 : 100
+}
+
+async function replaceIndex(path: string, entries: readonly ContextEntry[]): Promise<void> {
+  const directory = dirname(path)
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  await writeFileAtomic(path, encode(entries), 0o600)
+  await dropOldest(directory)
 }
 
 function encode(entries: readonly ContextEntry[]): Buffer {

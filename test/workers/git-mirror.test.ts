@@ -1,11 +1,13 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { CommitSha, ProjectName } from '#domain/ids'
-import { run } from '#host/exec'
+import { run, spawn } from '#host/exec'
 import { openGitMirrors } from '../../workers/git-mirror.ts'
-import { startGitServer } from '../support/git-server.ts'
+import { type GitServer, startGitServer } from '../support/git-server.ts'
 
 const project = ProjectName.parse('acme/web')
 const forever = new AbortController().signal
@@ -83,6 +85,133 @@ test('several fetches of one repository at once take turns', async () => {
   const request = { project, repository: `${server.url}/web.git`, ref: 'refs/heads/main' }
   const sources = await Promise.all(commits.map((sha) => mirrors.fetch({ ...request, commit: sha }, forever)))
   expect(sources.map((source) => source.message)).toEqual(['Say a', 'Say b', 'Say c'])
+})
+
+/** A mirror that has one commit, with the request that made it. */
+async function makeMirror(server: GitServer) {
+  const sha = await commit('one')
+  const request = { project, repository: `${server.url}/web.git`, ref: 'refs/heads/main', commit: sha }
+  const { repositoryDir } = await openGitMirrors(join(dir, 'git')).fetch(request, forever)
+  const packs = (await readdir(join(repositoryDir, 'objects', 'pack'))).map((name) =>
+    join(repositoryDir, 'objects', 'pack', name),
+  )
+  return { request, repositoryDir, packs }
+}
+
+const damages = {
+  'a truncated pack': async ({ packs }) => {
+    for (const pack of packs.filter((name) => name.endsWith('.pack'))) await truncate(pack, 60)
+  },
+  'no objects': async ({ repositoryDir }) => rm(join(repositoryDir, 'objects'), { recursive: true }),
+  'no HEAD': async ({ repositoryDir }) => rm(join(repositoryDir, 'HEAD')),
+  'a missing file': async ({ repositoryDir, request }) => {
+    const id = (await git('rev-parse', `${request.commit}:file`)).trim()
+    const unpack = { input: await readFile(join(repositoryDir, 'whole.pack')) }
+    await run('git', ['-C', repositoryDir, 'unpack-objects', '-q'], unpack)
+    await rm(join(repositoryDir, 'objects', id.slice(0, 2), id.slice(2)))
+  },
+  'a damaged config': async ({ repositoryDir }) => writeFile(join(repositoryDir, 'config'), '[core'),
+} satisfies Record<string, (mirror: Awaited<ReturnType<typeof makeMirror>>) => Promise<void>>
+
+test.for(Object.keys(damages) as (keyof typeof damages)[])('a mirror with %s is made again', async (name) => {
+  await makeRepository()
+  await using server = await startGitServer(join(dir, 'served'))
+  const mirror = await makeMirror(server)
+  const { request, repositoryDir, packs } = mirror
+  if (name === 'a missing file') {
+    const pack = packs.find((file) => file.endsWith('.pack'))
+    await rename(pack ?? '', join(repositoryDir, 'whole.pack'))
+    for (const file of packs) await rm(file, { force: true })
+  }
+  await damages[name](mirror)
+  // As after a restart: nothing is known of the mirror.
+  const mirrors = openGitMirrors(join(dir, 'git'))
+  const second = await commit('two')
+  for (const sha of [request.commit, second]) await mirrors.fetch({ ...request, commit: sha }, forever)
+  expect(await fileAt(repositoryDir, request.commit)).toBe('one')
+  expect(await fileAt(repositoryDir, second)).toBe('two')
+  expect((await readdir(join(dir, 'git', 'mirrors'))).filter((one) => one.includes('damaged'))).toEqual([])
+})
+
+test('what a killed fetch left does not stop the next one', async () => {
+  await makeRepository()
+  await using server = await startGitServer(join(dir, 'served'))
+  const { request, repositoryDir } = await makeMirror(server)
+  for (const name of ['shallow.lock', 'packed-refs.lock', 'objects/pack/tmp_pack_x', 'config.lock'])
+    await writeFile(join(repositoryDir, name), '')
+  const second = await commit('two')
+  await openGitMirrors(join(dir, 'git')).fetch({ ...request, commit: second }, forever)
+  expect(await fileAt(repositoryDir, second)).toBe('two')
+  expect(await readdir(repositoryDir)).not.toContain('shallow.lock')
+})
+
+test('a lock whose holder was killed is free, and one that is held is waited for', async () => {
+  await makeRepository()
+  await using server = await startGitServer(join(dir, 'served'))
+  const { request, repositoryDir } = await makeMirror(server)
+  const second = { ...request, commit: await commit('two') }
+  const holder = spawn('flock', ['--exclusive', '--no-fork', `${repositoryDir}.lock`, 'cat'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  holder.stdin?.write('held\n')
+  await once(holder.stdout ?? holder, 'data')
+  let isDone = false
+  const fetched = openGitMirrors(join(dir, 'git'))
+    .fetch(second, forever)
+    .finally(() => {
+      isDone = true
+    })
+  const stop = new AbortController()
+  const given = openGitMirrors(join(dir, 'git')).fetch(second, stop.signal)
+  stop.abort(new Error('cancelled'))
+  await expect(given).rejects.toThrow('cancelled')
+  expect(isDone).toBe(false)
+  holder.kill('SIGKILL')
+  expect(await fetched).toMatchObject({ message: 'Say two' })
+})
+
+test('a commit that is nowhere any more is said as such, and so is a ref that is gone', async () => {
+  await makeRepository()
+  await using server = await startGitServer(join(dir, 'served'))
+  const { request } = await makeMirror(server)
+  const mirrors = openGitMirrors(join(dir, 'git'))
+  const lost = CommitSha.parse('1'.repeat(40))
+  for (const ref of ['refs/heads/main', 'refs/heads/none'])
+    await expect(mirrors.fetch({ ...request, ref, commit: lost }, forever)).rejects.toMatchObject({
+      kind: 'source-unavailable',
+      message: `Commit ${lost} is not in the repository, nor in ${ref}: it may have been replaced by a forced push`,
+    })
+})
+
+test('only the wanted commit is fetched, and then only what differs from it', async () => {
+  await makeRepository()
+  await writeFile(join(dir, 'work', 'large'), randomBytes(1_000_000))
+  const shas = [await commit('one'), await commit('two')]
+  await using server = await startGitServer(join(dir, 'served'))
+  const mirrors = openGitMirrors(join(dir, 'git'))
+  const request = { project, repository: `${server.url}/web.git`, ref: 'refs/heads/main' }
+  const sizes: number[] = []
+  for (const sha of [shas[1], await commit('three')]) {
+    const before = server.sentBytes
+    const { repositoryDir } = await mirrors.fetch({ ...request, commit: CommitSha.parse(sha) }, forever)
+    sizes.push(server.sentBytes - before)
+    await expect(fileAt(repositoryDir, shas[0] ?? '')).rejects.toThrow('exited with code 128')
+  }
+  expect(sizes[0]).toBeGreaterThan(1_000_000)
+  expect(sizes[1]).toBeLessThan(10_000)
+})
+
+test('a fetch that brings too much is ended', async () => {
+  await makeRepository()
+  await writeFile(join(dir, 'work', 'large'), randomBytes(3_000_000))
+  const sha = await commit('large')
+  await using server = await startGitServer(join(dir, 'served'), null, { bytesPerSecond: 1_000_000 })
+  const mirrors = openGitMirrors(join(dir, 'git'), 100_000)
+  const request = { project, repository: `${server.url}/web.git`, ref: 'refs/heads/main', commit: sha }
+  await expect(mirrors.fetch(request, forever)).rejects.toMatchObject({
+    kind: 'source-unavailable',
+    message: expect.stringContaining('more than 100000 bytes'),
+  })
 })
 
 test('credentials reach the server and are written nowhere', async () => {
