@@ -94,7 +94,8 @@ async function unpackInto(task: CopyTask, path: InnerPath, destination: string, 
     const archive = await openArchive(fd)
     if (!archive) return false
     await using _archive = endAtLast(archive)
-    await unpackArchive(task, archive, makeDirectories(taskForArchive(task), destination), signal)
+    const named = { name: `"${toText(path)}"`, content: archive }
+    await unpackArchive(task, named, makeDirectories(taskForArchive(task), destination), signal)
     return true
   } finally {
     closeSync(fd)

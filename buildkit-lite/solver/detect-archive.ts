@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
+import { PassThrough, type Readable } from 'node:stream'
 import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { spawn } from '#host/exec'
 
@@ -9,7 +9,9 @@ const MAGIC = [
   { format: 'bzip2', bytes: [0x42, 0x5a, 0x68] },
   { format: 'xz', bytes: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
   { format: 'zstd', bytes: [0x28, 0xb5, 0x2f, 0xfd] },
-] as const
+  // A frame to be skipped, which pzstd writes first; the low half of its first byte is free.
+  { format: 'zstd', bytes: [0x50, 0x2a, 0x4d, 0x18], mask: 0xf0 },
+] as const satisfies readonly { format: string; bytes: readonly number[]; mask?: number }[]
 type Compression = (typeof MAGIC)[number]['format'] | 'none'
 
 const BLOCK_BYTES = 512
@@ -33,7 +35,12 @@ export async function openArchive(fd: number): Promise<Readable | null> {
 async function compressionOf(path: Buffer): Promise<Compression> {
   await using file = await open(path, 'r')
   const { buffer } = await file.read(Buffer.alloc(8), 0, 8, 0)
-  return MAGIC.find(({ bytes }) => bytes.every((byte, at) => buffer[at] === byte))?.format ?? 'none'
+  const first = buffer[0] ?? 0
+  const found = MAGIC.find(({ bytes: [start, ...more], ...magic }) => {
+    const mask = 'mask' in magic ? magic.mask : 0xff
+    return (first & mask) === start && more.every((byte, at) => buffer[at + 1] === byte)
+  })
+  return found?.format ?? 'none'
 }
 
 /** A stream of the file's decompressed bytes. Destroying it ends the decompressor. */
@@ -46,13 +53,24 @@ function decompress(path: Buffer, compression: Compression): Readable {
     inflate.on('close', () => source.destroy())
     return source.pipe(inflate)
   }
-  const child = spawn(compression, ['-dc', '--', path.toString('utf8')])
-  if (!child.stdout) throw new Error(`${compression} was started without an output`)
-  const stdout = child.stdout
+  return readOutput(compression, ['-dc', '--', path.toString('utf8')])
+}
+
+/** What a program writes. It ends well only where the program does: what breaks off looks like the end otherwise. */
+function readOutput(program: string, args: readonly string[]): Readable {
+  const child = spawn(program, args)
+  if (!child.stdout) throw new Error(`${program} was started without an output`)
+  const output = new PassThrough()
+  child.stdout.on('error', (error) => output.destroy(error))
+  child.stdout.pipe(output, { end: false })
   child.stderr?.resume()
-  child.on('error', (error) => stdout.destroy(error))
-  stdout.on('close', () => child.kill())
-  return stdout
+  child.on('error', (error) => output.destroy(error))
+  child.on('close', (code) => {
+    if (code === 0) output.end()
+    else output.destroy(new Error(`${program} cannot read its compressed data`))
+  })
+  output.on('close', () => child.kill())
+  return output
 }
 
 /** The first block, or null where the stream is shorter or broken. */

@@ -36,14 +36,14 @@ import { type CopyTask, setAttributes } from './copy-task.ts'
  */
 export async function unpackArchive(
   task: CopyTask,
-  archive: Readable,
+  archive: { name: string; content: Readable },
   to: InnerPath,
   signal: AbortSignal,
 ): Promise<void> {
   using unpacker = new Unpacker(task, onDisk(task.root, to).toString('utf8'))
   const reader = new TarReader(unpacker)
   try {
-    for await (const chunk of archive) {
+    for await (const chunk of archive.content) {
       await task.pause()
       reader.write(chunk as Buffer)
     }
@@ -52,12 +52,14 @@ export async function unpackArchive(
     if (signal.aborted) throw signal.reason
     if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw error
     if (error instanceof SlipwayError && error.kind === 'step-failed') throw error
-    throw new SlipwayError('step-failed', `cannot unpack the archive: ${describe(error)}`, { cause: error })
+    throw new SlipwayError('step-failed', `cannot unpack ${archive.name}: ${describe(error)}`, { cause: error })
   }
   unpacker.finish()
 }
 
 function describe(error: unknown): string {
+  // Decompressors say so of a file that breaks off.
+  if ((error as NodeJS.ErrnoException).code === 'Z_BUF_ERROR') return 'its compressed data breaks off'
   return error instanceof Error ? error.message : String(error)
 }
 
