@@ -6,6 +6,7 @@ import { printReport, type Report } from './report.ts'
 import { benchRunOverhead } from './run-overhead.ts'
 import { startBenchSlipway } from './start-slipway.ts'
 import { benchWebhooks } from './webhooks.ts'
+import { benchWorkloads } from './workloads/bench-workloads.ts'
 
 const benches = {
   'noop-rebuild': benchNoopRebuild,
@@ -13,11 +14,14 @@ const benches = {
   'log-latency': benchLogLatency,
   webhooks: benchWebhooks,
 } as const
-/** What needs no running Slipway. */
-const alone = { frontend: benchFrontend } as const
 
-/** `npm run bench -- [NAME…]`: JSON lines while it measures, a table at the end. Nothing here is an assertion. */
-const { positionals } = parseArgs({ allowPositionals: true })
+/** `npm run bench -- [NAME…] [--only W4]`: JSON lines while it measures, a table at the end. Nothing here is an assertion. */
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { only: { type: 'string', multiple: true, default: [] } },
+})
+/** What needs no running Slipway. */
+const alone = { frontend: benchFrontend, workloads: () => benchWorkloads(values.only) } as const
 const names = [...Object.keys(alone), ...Object.keys(benches)]
 const isWanted = (name: string) => positionals.length === 0 || positionals.includes(name)
 const unknown = positionals.filter((name) => !names.includes(name))

@@ -1,7 +1,7 @@
 /** One measured figure, with what it is compared to. */
 export interface Report {
   name: string
-  unit: 'ms'
+  unit: 'ms' | 'MB'
   samples: number
   min: number
   median: number
@@ -10,16 +10,23 @@ export interface Report {
   max: number
   /** What we mean to stay below, and which of the figures it is about. */
   aim: string
+  /** Ratio of the median to others', measured in the same run. */
+  ratio?: string
 }
 
 /** Prints a figure's line at once and returns it for the table. */
-export function report(name: string, samplesMs: readonly number[], aim: string): Report {
-  const sorted = samplesMs.toSorted((a, b) => a - b)
+export function report(
+  name: string,
+  values: readonly number[],
+  aim: string,
+  { unit = 'ms', ratio }: { unit?: Report['unit']; ratio?: (median: number) => string } = {},
+): Report {
+  const sorted = values.toSorted((a, b) => a - b)
   const at = (share: number) =>
     round(sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN)
   const figure: Report = {
     name,
-    unit: 'ms',
+    unit,
     samples: sorted.length,
     min: at(0.0001),
     median: at(0.5),
@@ -27,6 +34,7 @@ export function report(name: string, samplesMs: readonly number[], aim: string):
     p99: at(0.99),
     max: at(1),
     aim,
+    ...(ratio ? { ratio: ratio(at(0.5)) } : {}),
   }
   console.log(JSON.stringify(figure))
   return figure
