@@ -132,6 +132,11 @@ function about({ plural, group }: Resource, name: string): Details {
   return { name, ...(group ? { group } : {}), kind: plural }
 }
 
+/** What server-side apply says where another manager owns a field that would change. */
+export function fieldManagerConflict(causes: Cause[], found: string): ApiError {
+  return new ApiError(409, 'Conflict', `Apply failed with ${found}`, { causes })
+}
+
 /** Anything thrown while a request about one object was served. */
 export function toApiError(error: unknown, resource?: Resource, name = ''): ApiError {
   if (error instanceof ApiError) return error

@@ -9,6 +9,8 @@ export interface ApiRequest {
   query: URLSearchParams
   accept: string
   contentType: string
+  /** The client's name for itself, as HTTP has it. */
+  userAgent: string
   body: Buffer
   /** Aborts when the client has gone or the server stops. */
   signal: AbortSignal
@@ -65,6 +67,11 @@ export function isDryRun(query: URLSearchParams, options: string): boolean {
     throw invalidOption(options, { reason: 'FieldValueNotSupported', message, field: 'dryRun' })
   }
   return query.get('dryRun') === 'All'
+}
+
+/** Who is to own the fields that a request sets. */
+export function managerOf({ query, userAgent }: Pick<ApiRequest, 'query' | 'userAgent'>): string {
+  return query.get('fieldManager') || userAgent.split('/')[0] || 'unknown'
 }
 
 /** A whole number of a query parameter, or null where it is not given. */

@@ -64,3 +64,38 @@ const MERGE_KEYS: Record<string, string> = {
 export function mergeKey(type: string, field: string): string | null {
   return MERGE_KEYS[`${type}.${field}`] ?? null
 }
+
+/** Where server-side apply tells items of a list apart by more than a strategic merge patch does. */
+const APPLY_KEYS: Record<string, string[]> = {
+  'Container.ports': ['containerPort', 'protocol'],
+  'PodSpec.topologySpreadConstraints': ['topologyKey', 'whenUnsatisfiable'],
+  'ServiceSpec.ports': ['port', 'protocol'],
+}
+
+/** The fields that name an item of a list; none for a set of scalars, null for a list that is one value. */
+export function applyKeys(type: string, field: string): string[] | null {
+  const place = `${type}.${field}`
+  const key = MERGE_KEYS[place]
+  if (key === undefined) return null
+  return APPLY_KEYS[place] ?? (key === '' ? [] : [key])
+}
+
+/** What has fields, yet is owned as one value: `x-kubernetes-map-type: atomic`. */
+const ATOMIC = new Set([
+  'ConfigMapKeySelector',
+  'LabelSelector',
+  'LocalObjectReference',
+  'NodeSelector',
+  'NodeSelectorTerm',
+  'ObjectFieldSelector',
+  'ObjectReference',
+  'ResourceFieldSelector',
+  'SecretKeySelector',
+  'SecretReference',
+  'PodSpec.nodeSelector',
+  'ServiceSpec.selector',
+])
+
+export function isAtomic(type: string, field: string): boolean {
+  return ATOMIC.has(`${type}.${field}`) || ATOMIC.has(fieldType(type, field)?.item ?? '')
+}

@@ -1,10 +1,9 @@
 import { messageOf } from '#domain/errors'
 import type { KubeObject } from '../kinds.ts'
-import { ApiError, badRequest, invalidOption } from './api-error.ts'
+import { ApiError, badRequest } from './api-error.ts'
 import { isObject, type Json, type JsonObject } from './json.ts'
 import { applyJsonPatch } from './json-patch.ts'
 import { applyMergePatch } from './merge-patch.ts'
-import { groupVersion, type Resource } from './resources.ts'
 import { applyStrategicMergePatch } from './strategic-merge-patch.ts'
 
 export type PatchType = 'json' | 'merge' | 'strategic' | 'apply'
@@ -22,24 +21,16 @@ export function patchTypeOf(contentType: string): PatchType {
   return type
 }
 
-interface PatchContext {
-  resource: Pick<Resource, 'kind' | 'group'>
-  query: URLSearchParams
-}
-
 /** The object as the patch wants it. */
-export function patchObject(type: PatchType, object: KubeObject, patch: Json, context: PatchContext): Json {
+export function patchObject(type: Exclude<PatchType, 'apply'>, object: KubeObject, patch: Json): Json {
   const document = object as unknown as JsonObject
-  const { kind } = context.resource
   switch (type) {
     case 'json':
       return jsonPatched(document, patch)
     case 'merge':
       return applyMergePatch(document, expectObject(patch))
     case 'strategic':
-      return strategicPatched(document, expectObject(patch), kind)
-    case 'apply':
-      return applied(document, expectObject(patch), context)
+      return strategicPatched(document, expectObject(patch), object.kind)
     default:
       return type satisfies never
   }
@@ -63,19 +54,6 @@ function strategicPatched(document: JsonObject, patch: JsonObject, kind: string)
   } catch (error) {
     throw new ApiError(500, '', messageOf(error))
   }
-}
-
-/**
- * Server-side apply in its plain form: the applied fields win and lists are merged by their keys, as `--force-conflicts`
- * has it; who owns which field is not kept.
- */
-function applied(document: JsonObject, patch: JsonObject, { resource, query }: PatchContext): Json {
-  if (!query.get('fieldManager')) {
-    const message = 'Required value: is required for apply patch'
-    throw invalidOption('PatchOptions', { reason: 'FieldValueRequired', message, field: 'fieldManager' })
-  }
-  const merged = applyStrategicMergePatch(document, patch, resource.kind)
-  return { ...merged, kind: resource.kind, apiVersion: groupVersion(resource) }
 }
 
 function expectObject(patch: Json): JsonObject {

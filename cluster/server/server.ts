@@ -82,6 +82,7 @@ function toApiRequest(request: FastifyRequest, path: string, signal: AbortSignal
     query: new URLSearchParams(mark < 0 ? '' : request.url.slice(mark + 1)),
     accept: request.headers.accept ?? '',
     contentType: request.headers['content-type'] ?? '',
+    userAgent: request.headers['user-agent'] ?? '',
     body: Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0),
     signal,
   }

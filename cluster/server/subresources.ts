@@ -3,11 +3,12 @@ import type { Deployment, ReplicaSet } from '../kinds.ts'
 import type { OpenObjects } from '../open-objects.ts'
 import { selectorText } from '../selectors.ts'
 import { badRequest, conflict, invalid, methodNotAllowed, notFound, toApiError } from './api-error.ts'
-import { type ApiReply, type ApiRequest, flag, isDryRun, type Target, wholeNumber } from './api-request.ts'
+import { type ApiReply, type ApiRequest, flag, isDryRun, managerOf, type Target, wholeNumber } from './api-request.ts'
 import { parseBody } from './decode.ts'
 import { invalidValue } from './field-errors.ts'
 import { isObject, type JsonObject } from './json.ts'
 import { applyJsonPatch } from './json-patch.ts'
+import { ownUpdated } from './managed-fields.ts'
 import { applyMergePatch } from './merge-patch.ts'
 import { patchTypeOf } from './patch-object.ts'
 
@@ -37,8 +38,9 @@ export async function serveScale(objects: OpenObjects, target: Target, request: 
   }
   try {
     const scaled = await objects.update({ kind, namespace, name }, (draft) => {
+      const before = structuredClone(draft)
       draft.spec.replicas = replicas
-      return draft
+      return ownUpdated(before, draft, { name: managerOf(request), operation: 'Update', subresource: 'scale' })
     })
     return { code: 200, body: toScale(scaled) }
   } catch (error) {

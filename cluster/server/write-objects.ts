@@ -3,13 +3,23 @@ import type { KubeObject, ObjectMeta, Service } from '../kinds.ts'
 import { randomSuffix } from '../object-meta.ts'
 import type { ObjectName } from '../objects.ts'
 import type { OpenObjects } from '../open-objects.ts'
-import { alreadyExists, badRequest, conflict, forbidden, invalid, notFound, toApiError } from './api-error.ts'
-import { type ApiReply, type ApiRequest, isDryRun, type Target } from './api-request.ts'
+import {
+  alreadyExists,
+  badRequest,
+  conflict,
+  forbidden,
+  invalid,
+  invalidOption,
+  notFound,
+  toApiError,
+} from './api-error.ts'
+import { type ApiReply, type ApiRequest, flag, isDryRun, managerOf, type Target } from './api-request.ts'
 import { decodeObject, parseBody, strictDecodingError } from './decode.ts'
 import { initialStatus, withDefaults } from './defaults.ts'
 import type { Json, JsonObject } from './json.ts'
+import { applyFields, type Manager, ownUpdated } from './managed-fields.ts'
 import { patchObject, patchTypeOf } from './patch-object.ts'
-import { resourceOf } from './resources.ts'
+import { groupVersion, resourceOf } from './resources.ts'
 import type { ServiceAddresses } from './service-addresses.ts'
 import { validate } from './validate.ts'
 
@@ -24,15 +34,20 @@ export class ObjectWriter {
   }
 
   async create(target: Target, request: ApiRequest): Promise<ApiReply> {
-    const { resource } = target
     const dryRun = isDryRun(request.query, 'CreateOptions')
-    const body = parseBody(request.body, request.contentType, resource.kind)
+    const body = parseBody(request.body, request.contentType, target.resource.kind)
     const { object: given, warnings } = this.#decode(body, target, request)
+    const own = (object: KubeObject) => ownUpdated(null, object, updaterOf(target, request))
+    return await this.#create(target, { given, own, dryRun, warnings })
+  }
+
+  async #create(target: Target, { given, own, dryRun, warnings }: Creation): Promise<ApiReply> {
+    const { resource } = target
     const prepared = withDefaults(this.#asNew(given, target))
     checkCauses(prepared, null)
     this.#expectNamespace(target, prepared)
     const { object, release } = this.#withAddresses(prepared, null)
-    const started = initialStatus(object)
+    const started = initialStatus(own(object))
     try {
       const created = dryRun
         ? this.#pretend(started)
@@ -55,26 +70,53 @@ export class ObjectWriter {
         `the name of the object (${object.metadata.name}) does not match the name on the URL (${target.name})`,
       )
     }
-    return await this.#change(target, { dryRun, warnings, change: () => object })
+    const own = (before: KubeObject, after: KubeObject) => ownUpdated(before, after, updaterOf(target, request))
+    return await this.#change(target, { dryRun, warnings, change: () => object, own })
   }
 
   async patch(target: Target, request: ApiRequest): Promise<ApiReply> {
     const dryRun = isDryRun(request.query, 'PatchOptions')
     const type = patchTypeOf(request.contentType)
     const patch = parseBody(request.body, request.contentType, target.resource.kind)
+    if (type === 'apply') return await this.#apply(target, request, patch)
     const warnings: string[] = []
-    if (type === 'apply' && !this.#current(target)) return await this.#createApplied(target, request)
     const change = (current: KubeObject): KubeObject => {
-      const patched = patchObject(type, current, patch, { resource: target.resource, query: request.query })
-      const decoded = this.#decode(patched, target, request)
+      const decoded = this.#decode(patchObject(type, current, patch), target, request)
       warnings.splice(0, warnings.length, ...decoded.warnings)
       return decoded.object
     }
-    return await this.#change(target, { dryRun, warnings, change })
+    const own = (before: KubeObject, after: KubeObject) => ownUpdated(before, after, updaterOf(target, request))
+    return await this.#change(target, { dryRun, warnings, change, own })
+  }
+
+  /** Server-side apply. https://kubernetes.io/docs/reference/using-api/server-side-apply/ */
+  async #apply(target: Target, request: ApiRequest, body: Json): Promise<ApiReply> {
+    const { resource, namespace, name } = target
+    if (!request.query.get('fieldManager')) {
+      const message = 'Required value: is required for apply patch'
+      throw invalidOption('PatchOptions', { reason: 'FieldValueRequired', message, field: 'fieldManager' })
+    }
+    const { object: applied, warnings } = this.#decode(body, target, request)
+    if (applied.metadata.managedFields?.length) throw badRequest('metadata.managedFields must be nil')
+    const dryRun = isDryRun(request.query, 'PatchOptions')
+    const manager = { name: managerOf(request), operation: 'Apply', subresource: target.subresource } as const
+    const application = { applied, manager, force: flag(request.query, 'force') }
+    if (!this.#objects.get(resource.kind, namespace, name)) {
+      if (target.subresource) throw notFound(resource, name)
+      const metadata = { ...applied.metadata, name }
+      const { metadata: owned } = applyFields({ ...newObject(target), metadata: { name } }, application)
+      const own = (object: KubeObject) => ({
+        ...object,
+        metadata: { ...object.metadata, ...(owned.managedFields ? { managedFields: owned.managedFields } : {}) },
+      })
+      return await this.#create(target, { given: { ...applied, metadata }, own, dryRun, warnings })
+    }
+    const change = (current: KubeObject) => applyFields(current, application)
+    return await this.#change(target, { dryRun, warnings, change, own: (_before, after) => after })
   }
 
   /** Changes what is stored; `change` runs on the latest state. */
-  async #change(target: Target, { change, dryRun, warnings }: Change): Promise<ApiReply> {
+  async #change(target: Target, { change, own, dryRun, warnings }: Change): Promise<ApiReply> {
     const { resource, name } = target
     const ref: ObjectName = { kind: resource.kind, namespace: target.namespace, name }
     const releases: (() => void)[] = []
@@ -89,11 +131,12 @@ export class ObjectWriter {
           `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${current.metadata.uid}`,
         )
       }
-      if (target.subresource === 'status') return changed
+      if (target.subresource === 'status') return own(current, changed)
       const full = withDefaults({ ...changed, metadata: keptMeta(changed.metadata, current.metadata) })
-      const { object, release } = this.#withAddresses(full, current)
+      const { object: addressed, release } = this.#withAddresses(full, current)
       releases.push(release)
-      checkCauses(object, current)
+      checkCauses(addressed, current)
+      const object = own(current, addressed)
       return isDeepStrictEqual(object, current) ? current : object
     }
     try {
@@ -110,14 +153,6 @@ export class ObjectWriter {
     } finally {
       for (const release of releases) release()
     }
-  }
-
-  async #createApplied(target: Target, request: ApiRequest): Promise<ApiReply> {
-    const { resource, namespace, name } = target
-    const body = parseBody(request.body, request.contentType, resource.kind) as JsonObject
-    const applied = patchObject('apply', newObject(name, namespace), body, { resource, query: request.query })
-    const json = Buffer.from(JSON.stringify({ ...(applied as JsonObject), status: null }))
-    return await this.create(target, { ...request, body: json, contentType: 'application/json' })
   }
 
   #current({ resource, namespace, name }: Target): KubeObject | null {
@@ -179,14 +214,27 @@ export class ObjectWriter {
   }
 }
 
-interface Change {
-  change: (current: KubeObject) => KubeObject
+interface Creation {
+  given: KubeObject
+  own: (object: KubeObject) => KubeObject
   dryRun: boolean
   warnings: string[]
 }
 
-function newObject(name: string, namespace: string): KubeObject {
-  return { apiVersion: '', kind: '', metadata: { name, ...(namespace ? { namespace } : {}) } }
+interface Change {
+  change: (current: KubeObject) => KubeObject
+  /** Notes whose fields are whose. */
+  own: (before: KubeObject, after: KubeObject) => KubeObject
+  dryRun: boolean
+  warnings: string[]
+}
+
+function newObject({ resource }: Target): Pick<KubeObject, 'apiVersion' | 'kind'> {
+  return { apiVersion: groupVersion(resource), kind: resource.kind }
+}
+
+function updaterOf({ subresource }: Target, request: ApiRequest): Manager {
+  return { name: managerOf(request), operation: 'Update', subresource }
 }
 
 /** What clients cannot change about an object. */

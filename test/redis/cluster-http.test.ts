@@ -82,8 +82,8 @@ describe('errors as Kubernetes words them', () => {
     'service port dup',
     'service clusterIP out of range',
   ])
-  /** A watch's error is inside its stream; field managers are not kept; JSON is all we answer with. */
-  const ELSEWHERE = new Set(['watch old rv', 'apply conflict', '406'])
+  /** A watch's error is inside its stream; JSON is all we answer with. */
+  const ELSEWHERE = new Set(['watch old rv', '406'])
   const cases = recorded<Case>('http_errors').filter(({ what, res }) => !ELSEWHERE.has(what) && res.code >= 400)
   test.for(cases.map((each, index) => ({ ...each, index })))(
     '$index $what',
