@@ -11,15 +11,18 @@ export interface Heartbeat {
   worker: WorkerId
   capacity: number
   running: () => BuildId[]
+  /** Why it takes no builds; null where it does. */
+  problem: () => string | null
   log: Logger
 }
 
 /** Says that this worker lives, until disposed; then it leaves. */
 export async function startHeartbeat(heartbeat: Heartbeat): Promise<AsyncDisposable> {
-  const { store, worker, capacity, running, log } = heartbeat
+  const { store, worker, capacity, running, problem, log } = heartbeat
   const startedAtMs = Date.now()
   const fixed = { id: worker, host: hostname(), version: process.version, startedAtMs, capacity }
-  const beat = () => store.workers.beat({ ...fixed, seenAtMs: Date.now(), running: running() }, TTL_MS)
+  const beat = () =>
+    store.workers.beat({ ...fixed, seenAtMs: Date.now(), running: running(), problem: problem() }, TTL_MS)
   await beat()
   const timer = setInterval(() => {
     beat().catch((error: unknown) => log.warn({ err: error }, 'beat failed'))

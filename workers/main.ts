@@ -3,12 +3,16 @@ import { join } from 'node:path'
 import { build, createSharedWork, openBlobStore, openCheckedOutContext, openGitContext } from '#buildkit-lite'
 import { type Config, readConfig } from '#host/config'
 import { makeDataDir } from '#host/data-dir'
+import { openLease } from '#host/disk-use'
 import { createLogger } from '#host/log'
 import { readRegistries } from '#host/registries'
 import { aborted, shutdownSignal } from '#host/shutdown'
+import { openSys } from '#host/sys'
 import { openSandbox, type Sandbox } from '#sandbox'
 import type { Store } from '#store/contract'
 import { openStore } from '#store/open-store'
+import { createCollector } from './collector.ts'
+import { createDiskGuard } from './disk-guard.ts'
 import { openGitMirrors } from './git-mirror.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import { takeIdentity } from './identity.ts'
@@ -44,7 +48,11 @@ if (earlier) {
 const deps = await openDeps(config, store, sandbox)
 const rolloutDeps = { store, openCluster: () => openCluster(config.kubeconfigFile), now: Date.now, soakMs: SOAK_MS }
 
-stack.use(startJanitor({ store, mirrors: deps.mirrors, log }))
+const collector = createCollector(config, log, signal)
+const { dataDir, minFreeBytes } = config
+const guard = createDiskGuard({ store, worker, dataDir, minFreeBytes, collect: () => collector.collect(), log })
+await guard.check()
+stack.use(startJanitor({ store, mirrors: deps.mirrors, guard, collector, log }))
 const rollouts = serveRollouts(
   { store, worker, log, runRollout: (rollout, lost) => runRollout(rolloutDeps, rollout, lost) },
   signal,
@@ -57,12 +65,22 @@ const queue = stack.use(
     worker,
     concurrency: config.concurrency,
     buildTimeoutMs: config.buildTimeoutMs,
-    runBuild: (claim, stop) => runBuild(deps, claim, stop),
+    runBuild: (claim, stop) => runBuild(deps, claim, stop).finally(() => collector.built()),
+    guard,
     log,
   }),
 )
 const { concurrency: capacity } = config
-stack.use(await startHeartbeat({ store, worker, capacity, running: () => queue.running(), log }))
+stack.use(
+  await startHeartbeat({
+    store,
+    worker,
+    capacity,
+    running: () => queue.running(),
+    problem: () => guard.problem(),
+    log,
+  }),
+)
 log.info({ worker, capacity }, 'waiting for builds')
 await aborted(signal)
 
@@ -94,6 +112,7 @@ async function openDeps(config: Config, store: Store, sandbox: Sandbox): Promise
     },
     entitlements: config.entitlements,
     buildTimeoutMs: config.buildTimeoutMs,
+    lease: () => openLease(openSys(), dataDir),
     now: Date.now,
     log,
   }

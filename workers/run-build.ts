@@ -1,6 +1,7 @@
 import { type BuildRequest, type BuildTools, type BuiltImage, pushByDigest, type Registry } from '#buildkit-lite'
 import type { Build } from '#domain/build'
 import { parseImageReference } from '#domain/image-reference'
+import { explainDiskFull } from '#host/disk-space'
 import type { Logger } from '#host/log'
 import type { Claim, Store } from '#store/contract'
 import { buildRequest } from './build-request.ts'
@@ -26,6 +27,8 @@ export interface BuildDeps {
   /** What Dockerfiles may do beyond their sandbox. */
   entitlements: BuildRequest['run']['entitlements']
   buildTimeoutMs: number
+  /** Until it is disposed, nothing that is used is collected from the disk. */
+  lease?: () => Promise<AsyncDisposable>
   now: () => number
   log: Logger
 }
@@ -62,7 +65,8 @@ export async function runBuild(deps: BuildDeps, claim: Claim, signal: AbortSigna
     await reporter.drain()
     await followRollouts(deps, claim, image.rollouts)
   } catch (error) {
-    await endBuild({ store, claim, reporter, now, log: deps.log }, all.aborted ? all.reason : error)
+    const cause = all.aborted ? all.reason : await explainDiskFull(error, deps.tools.stateDir)
+    await endBuild({ store, claim, reporter, now, log: deps.log }, cause)
   } finally {
     await store.tokens.revoke(token)
   }
@@ -81,6 +85,7 @@ async function makeImage(running: Running, signal: AbortSignal): Promise<{ rollo
   const { deps, claim, reporter } = running
   const { build } = claim
   const { store, now } = deps
+  await using _lease = await deps.lease?.()
   const project = await store.projects.get(build.project)
   const { repositoryDir, message, author } = await deps.mirrors.fetch(
     { project: build.project, repository: project?.repository ?? null, ref: build.ref, commit: build.commit },

@@ -4,6 +4,7 @@ import type { BuildId, WorkerId } from '#domain/ids'
 import { type Logger, withLogContext } from '#host/log'
 import type { Claim, Store } from '#store/contract'
 import { BUILD_QUEUE, openTicketConnection, QUEUE_PREFIX, type Ticket } from '#store/tickets'
+import type { DiskGuard } from './disk-guard.ts'
 import { holdClaim } from './hold-claim.ts'
 
 const LEASE_MS = 20_000
@@ -18,6 +19,8 @@ export interface QueueOptions {
   concurrency: number
   buildTimeoutMs: number
   runBuild: (claim: Claim, signal: AbortSignal) => Promise<void>
+  /** Closed where there is no space to build. */
+  guard?: Pick<DiskGuard, 'problem' | 'onChange'>
   log: Logger
 }
 
@@ -40,7 +43,8 @@ export function serveQueue(options: QueueOptions): QueueService {
     running.get(id)?.abort(new SlipwayError('cancelled', reason))
   })
   const tickets = openTicketConnection(redisUrl)
-  const next = async () => (stop.signal.aborted ? null : store.builds.claimNext(options.worker, LEASE_MS, Date.now()))
+  const isClosed = () => stop.signal.aborted || (options.guard?.problem() ?? null) !== null
+  const next = async () => (isClosed() ? null : store.builds.claimNext(options.worker, LEASE_MS, Date.now()))
   const process = async ({ data }: Job<Ticket>) => {
     // Where it is nobody's turn, the ticket's own build is told what it waits for.
     let claim = (await next()) ?? (await claimOwn(data.build))
@@ -51,7 +55,7 @@ export function serveQueue(options: QueueOptions): QueueService {
     }
   }
   const claimOwn = async (id: BuildId) =>
-    stop.signal.aborted ? null : store.builds.claim(id, options.worker, LEASE_MS, Date.now())
+    isClosed() ? null : store.builds.claim(id, options.worker, LEASE_MS, Date.now())
   const worker = new Worker<Ticket, void>(BUILD_QUEUE, process, {
     connection: tickets.connection,
     prefix: QUEUE_PREFIX,
@@ -60,11 +64,13 @@ export function serveQueue(options: QueueOptions): QueueService {
     // A stalled ticket is offered again and again: whether its build may run is not for BullMQ to say.
     maxStalledCount: 1000,
   })
+  const guarding = guardQueue(worker, options)
   worker.on('error', (error) => log.warn({ err: error }, 'queue connection failed'))
   worker.on('failed', (job, error) => log.error({ build: job?.data.build, err: error }, 'ticket failed'))
   return {
     running: () => [...running.keys()],
     async [Symbol.asyncDispose]() {
+      guarding?.[Symbol.dispose]()
       stop.abort(new SlipwayError('unavailable', 'its worker was stopped'))
       const closing = worker.close().catch((error: unknown) => log.warn({ err: error }, 'queue did not close'))
       const { promise, resolve } = Promise.withResolvers<void>()
@@ -77,6 +83,17 @@ export function serveQueue(options: QueueOptions): QueueService {
       await tickets[Symbol.asyncDispose]()
     },
   }
+}
+
+/** While there is no space tickets stay for others, or for later. */
+function guardQueue(worker: Worker<Ticket, void>, { guard, log }: QueueOptions): Disposable | undefined {
+  const pauseOrResume = (problem: string | null): void => {
+    const done = problem === null ? Promise.resolve(worker.resume()) : worker.pause(true)
+    done.catch((error: unknown) => log.warn({ err: error }, 'queue was neither paused nor resumed'))
+  }
+  const problem = guard?.problem() ?? null
+  if (problem !== null) pauseOrResume(problem)
+  return guard?.onChange(pauseOrResume)
 }
 
 async function runClaimed(

@@ -53,7 +53,9 @@ async function stateOf(probe: () => Promise<string>): Promise<PartState> {
 async function seenWorkers({ store }: ApiDeps): Promise<string> {
   const workers = await withDeadline(store.workers.list())
   if (workers.length === 0) throw new Error('no worker was seen lately')
-  return `${workers.length} seen`
+  const problems = workers.flatMap(({ problem }) => problem ?? [])
+  if (problems.length === workers.length) throw new Error(`no worker takes builds: ${problems[0]}`)
+  return [`${workers.length} seen`, ...problems.map((problem) => `no builds taken: ${problem}`)].join('; ')
 }
 
 async function probeRegistry(registryUrl: string): Promise<string> {

@@ -28,18 +28,30 @@ export interface ClaimOptions {
   onCancelSeen: (id: BuildId, reason: string) => void
 }
 
-/** The right to write a build: given, kept, used, lost and given back. */
-export function createBuildClaims(
-  options: ClaimOptions,
-): Pick<
+type BuildClaims = Pick<
   Builds,
-  'claim' | 'claimNext' | 'renew' | 'append' | 'appendAfter' | 'release' | 'reclaimExpired' | 'reclaimFrom'
-> {
+  | 'claim'
+  | 'claimNext'
+  | 'sayWaiting'
+  | 'renew'
+  | 'append'
+  | 'appendAfter'
+  | 'release'
+  | 'reclaimExpired'
+  | 'reclaimFrom'
+>
+
+/** The right to write a build: given, kept, used, lost and given back. */
+export function createBuildClaims(options: ClaimOptions): BuildClaims {
   const { redis, tickets } = options
   const writer = createClaimWriter(redis)
   return {
     claim: (id, worker, leaseMs, nowMs) => claimBuild(options, { id, worker, leaseMs, nowMs }),
     claimNext: (worker, leaseMs, nowMs) => claimNext(options, { worker, leaseMs, nowMs }),
+    async sayWaiting(id, reason, nowMs) {
+      const snapshot = await readSnapshot(redis, id)
+      if (snapshot?.build.status === 'queued') await sayWaiting(redis, snapshot, reason, nowMs)
+    },
     async renew(claim, leaseMs, nowMs) {
       const { id } = claim.build
       const args = [id, claim.fencingToken, nowMs + leaseMs]

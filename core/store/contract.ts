@@ -103,6 +103,8 @@ export interface Builds {
   events(id: BuildId, afterId: string | null, signal: AbortSignal): AsyncIterable<StoredEvent>
   /** Changes of any build, for pages that list them; coalesced by build, nothing is repeated. */
   watch(signal: AbortSignal): AsyncIterable<Build>
+  /** Says what a queued build waits for. */
+  sayWaiting(id: BuildId, reason: string, nowMs: number): Promise<void>
   /** Queued builds, the oldest first. */
   queued(): Promise<Build[]>
   /** Gives every queued build a ticket that has none; how many builds are queued. */
@@ -175,6 +177,8 @@ interface WorkerRecord {
   seenAtMs: number
   capacity: number
   running: BuildId[]
+  /** Why it takes no builds, if it does not. */
+  problem?: string | null
 }
 
 export interface Workers {

@@ -12,6 +12,7 @@ const StoredWorker = z.object({
   seenAtMs: z.number(),
   capacity: z.number(),
   running: z.array(BuildId),
+  problem: z.string().nullable().default(null),
 })
 
 /** Workers are what they last said; Redis lets those go that say nothing more. */
