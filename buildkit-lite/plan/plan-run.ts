@@ -12,6 +12,9 @@ export function planRun(turn: Turn, instruction: RunInstruction): void {
   const { state, context } = turn
   const { args, scripts } = commandOf(state, instruction)
   const { env, proxyEnv } = withProxies(state, context.buildArgs)
+  const argNames = state.args
+    .filter(({ name, value }) => value !== null && env.get(name) === value)
+    .map((one) => one.name)
   const { mounts, agentSocket } = planMounts(turn, instruction)
   // Set whether or not an agent will be forwarded.
   if (agentSocket !== null && !env.has('SSH_AUTH_SOCK')) env.set('SSH_AUTH_SOCK', agentSocket)
@@ -20,6 +23,7 @@ export function planRun(turn: Turn, instruction: RunInstruction): void {
     input: state.fileSystem,
     args,
     env: [...env].map(([name, value]) => `${name}=${value}`),
+    ...(argNames.length > 0 ? { argNames } : {}),
     proxyEnv,
     workingDir: state.config.WorkingDir || '/',
     user: state.config.User ?? '',
@@ -50,6 +54,8 @@ interface Command {
 function commandOf(state: StageState, instruction: RunInstruction): Command {
   const { command, heredocs } = instruction
   const [heredoc] = heredocs
+  if (command.form === 'exec' && command.args.length === 0)
+    throw new SyntaxFault('RUN [] names no program, expected RUN ["program", "argument"]')
   if (!heredoc || command.form === 'exec') return { args: commandArgs(state, command), scripts: [] }
   if (!parseHeredocMark(command.text))
     return { args: [...shellOf(state), withBodies(command.text, heredocs)], scripts: [] }

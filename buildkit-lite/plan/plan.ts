@@ -78,6 +78,8 @@ export interface RunOperation {
   args: readonly string[]
   /** `NAME=value` of ENV, then of ARG, in order, without HOME and the default PATH. */
   env: readonly string[]
+  /** Names of `env` whose values are those of ARGs; missing where there are none. */
+  argNames?: readonly string[]
   /** Names of `env` that are predefined proxy arguments, which stay out of the cache key. */
   proxyEnv: readonly string[]
   workingDir: string

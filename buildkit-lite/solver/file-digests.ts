@@ -88,7 +88,7 @@ function toComponents(files: readonly KeyComponent[]): KeyComponent[] {
   const groups = Map.groupBy(files, ({ name }) => name.split('/', 2).join('/'))
   const grouped = groups.size <= MAX_COMPONENTS ? groups : new Map([['…', [...files]]])
   return [...grouped].map(([name, members]) => ({
-    name: INPUT_FILE + name,
+    name: INPUT_FILE + (members.length > 1 && name !== '…' ? `${name}/…` : name),
     digest: digestOf(members.map((member) => member.digest)),
   }))
 }

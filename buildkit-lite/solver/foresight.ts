@@ -91,7 +91,7 @@ function createDefine(plan: Plan, { request, scopeOf, contextOf }: ForesightOpti
       if (!definition) return null
       keys.set(before[at] ?? null, definition.key.key)
     }
-    const inputs = { keyOf: (from: FileSystem) => keys.get(from) ?? '', baseOf: () => '', byContent: false }
+    const inputs = { keyOf: (from: FileSystem) => keys.get(from) ?? '', baseOf: () => null, byContent: false }
     const digests = await inputDigests(scopeOf(index), step.operation, inputs, signal)
     const isReusable = mayReuse(request, step.stage) && definitions.every((one) => one?.isReusable)
     return { key: byDefinition(stepKey(step.operation, digests, contextOf(index))), isReusable }

@@ -141,7 +141,7 @@ class Solving {
     const context = this.#keyContext(index)
     const inputs: InputKeys = {
       keyOf: (input) => this.#keyOf(input),
-      baseOf: (input) => (input === null ? '' : this.#solvedAt(input).base),
+      baseOf: (input) => (input === null ? null : this.#solvedAt(input).base),
     }
     const early = await this.#foresight.probe(index, inputs, this.#signal)
     if (isForeseen && !early.step) await this.#solveAll(stepsBefore(step))
@@ -155,7 +155,7 @@ class Solving {
     const lineage = lineageOf(operation, below?.lineage ?? null, context)
     const found = probe.kind === 'hit' ? probe.keys : probe.keys.map(({ key }) => key)
     const keys = scope.changedInputs.size > 0 ? [] : [...early.keys.map(({ key }) => key), ...found]
-    const solved = { keys, lineage, base: below?.base ?? '', chain, createdAtMs: result.createdAtMs }
+    const solved = { keys, lineage, base: below?.base ?? null, chain, createdAtMs: result.createdAtMs }
     return await this.#done(index, solved, result.isCached)
   }
 
@@ -164,7 +164,8 @@ class Solving {
     const layers = operation.image.layers.map((layer) => ({ layer, source: operation.image.source }))
     const local = await Promise.all(layers.map(({ layer }) => isAvailable(this.#tools, { layer, source: null })))
     const lineage = lineageOf(operation, null, this.#keyContext(index))
-    const solved = { keys: [], lineage, base: lineage, chain: extendChain(EMPTY_CHAIN, layers), createdAtMs: null }
+    const base = { name: familiarName(operation.image.reference), lineage }
+    const solved = { keys: [], lineage, base, chain: extendChain(EMPTY_CHAIN, layers), createdAtMs: null }
     return await this.#done(index, solved, local.every(Boolean))
   }
 
@@ -225,4 +226,9 @@ class Solving {
     if (!step) throw new SlipwayError('internal', `The plan has ${this.#plan.steps.length} steps, asked for ${index}`)
     return step
   }
+}
+
+/** Without what every reader adds, and without the digest that tells nothing to people. */
+function familiarName(reference: string): string {
+  return reference.replace(/^[^/]+\/library\/|^docker\.io\//, '').replace(/@sha256:.*$/, '')
 }

@@ -6,12 +6,13 @@ import { BASE, PARENT } from './miss-reason.ts'
 import { digestContext, digestStep, type FileChoice } from './origins.ts'
 import { digestOf } from './step-key.ts'
 import type { StepScope } from './step-scope.ts'
+import type { BaseImage } from './step-state.ts'
 
 /** What is known of a solved file system when the key of a step on top of it is made. */
 export interface InputKeys {
   keyOf(this: void, fileSystem: FileSystem): string
-  /** The image that its stage starts from; part of the key only to tell that it changed. */
-  baseOf(this: void, fileSystem: FileSystem): string
+  /** The image that its stage starts from, if it does; part of the key only to tell that it changed. */
+  baseOf(this: void, fileSystem: FileSystem): BaseImage | null
   /** The same as `keyOf` for stages that files are read of, where they are not solved. */
   sourceKeyOf?(this: void, fileSystem: FileSystem): string
 }
@@ -79,8 +80,11 @@ export async function inputDigests(
   signal: AbortSignal,
 ): Promise<KeyComponent[]> {
   const components: KeyComponent[] = []
-  if (operation.kind !== 'base' && !(operation.kind === 'copy' && isLinked(operation)))
-    components.push({ name: PARENT, digest: keyOf(operation.input) }, { name: BASE, digest: baseOf(operation.input) })
+  if (operation.kind !== 'base' && !(operation.kind === 'copy' && isLinked(operation))) {
+    const base = baseOf(operation.input)
+    components.push({ name: PARENT, digest: keyOf(operation.input) })
+    components.push({ name: BASE + (base?.name ?? ''), digest: base?.lineage ?? '' })
+  }
   for (const { from, choice } of filesRead(operation)) {
     if (from.kind === 'context') components.push(...(await digestContext(scope.trees, from, choice, signal)))
     else if (byContent) components.push(...(await digestStep(scope.originOf(from), choice, signal)))

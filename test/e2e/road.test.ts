@@ -142,7 +142,7 @@ describe('a git push goes live', () => {
     await repository.push()
     const { steps } = await slipway.build('check/web', 5)
     expect(steps.flatMap(({ cached, missReason }) => (cached ? [] : [missReason]))).toEqual([
-      'COPY input changed: index.html',
+      'index.html changed',
     ])
   })
 

@@ -16,10 +16,15 @@ afterAll(async () => await bench?.[Symbol.asyncDispose]())
 /** One of two builds: lines below `FROM busybox`, files beside them, and what else is asked for. */
 type Side = readonly [lines: string, files?: Recipe, change?: Partial<BuildRequest>]
 
-/** Builds one side after the other, and resolves with the steps that ran for the second. */
-async function buildPair(...sides: readonly Side[]): Promise<string[]> {
+interface Second {
+  ran: string[]
+  reasons: (string | null)[]
+}
+
+/** Builds one side after the other, and resolves with the steps that ran for the second, and why. */
+async function buildPair(...sides: readonly Side[]): Promise<Second> {
   const cacheScope = `pair ${scopes++}`
-  let ran: string[] = []
+  let second: Second = { ran: [], reasons: [] }
   for (const [lines, files = {}, change = {}] of sides) {
     await using dir = await mkdtempDisposable(join(bench.dataDir, 'pair-'))
     const path = join(dir.path, 'context')
@@ -28,15 +33,15 @@ async function buildPair(...sides: readonly Side[]): Promise<string[]> {
     await makeFiles({ ...files, Dockerfile: `${dockerfile}\n` }, path)
     for (const name of Object.keys(files)) if (!name.includes('link')) await utimes(join(path, name), scopes, scopes++)
     const built = bench.buildDirectory(path, { ...change, cacheScope })
-    ran = await built.then(
-      (result) => result.ran,
+    second = await built.then(
+      ({ ran, reasons }) => ({ ran, reasons }),
       (error: Error) => {
-        if (error.message.includes('exit code: 1')) return ['failed']
+        if (error.message.includes('exit code: 1')) return { ran: ['failed'], reasons: [] }
         throw error
       },
     )
   }
-  return ran
+  return second
 }
 
 const COPY = 'COPY f /x'
@@ -84,6 +89,7 @@ test.for<[string, Side, Side]>([
     [RUN, {}, { buildArgs: { HTTP_PROXY: 'http://a' } }],
     [RUN, {}, { buildArgs: { HTTP_PROXY: 'http://b' } }],
   ],
+  ['the platform that it is anyway', [RUN], [RUN, {}, { platformGiven: true }]],
   ['the shell that there is anyway', [RUN], [`SHELL ["/bin/sh", "-c"]\n${RUN}`]],
   ['user and shell, for COPY', [COPY, { f: 'F' }], [`USER app\nSHELL ["sh", "-ec"]\n${COPY}`, { f: 'F' }]],
   ['the shell’s form written out', [RUN], ['RUN ["/bin/sh", "-c", "true"]']],
@@ -121,54 +127,113 @@ test.for<[string, Side, Side]>([
     [RUN, {}, { buildArgs: { SOURCE_DATE_EPOCH: '2' } }],
   ],
 ])('nothing runs again for %s', async ([, one, two]) => {
-  expect(await buildPair(one, two)).toEqual([])
+  expect((await buildPair(one, two)).ran).toEqual([])
 })
 
-test.for<[string, Side, Side]>([
-  ['the content of a file', [COPY, { f: 'F' }], [COPY, { f: 'G' }]],
-  ['the mode of a file', [COPY, { f: 'F' }], [COPY, { f: { text: 'F', mode: '0755' } }]],
-  ['the mode of a directory', ['COPY d /x', { 'd/f': 'F' }], ['COPY d /x', { d: { directory: '0700' }, 'd/f': 'F' }]],
-  ['where a link leads', ['COPY d /x', { 'd/link': { link: 'a' } }], ['COPY d /x', { 'd/link': { link: 'b' } }]],
-  ['the name of a file', ['COPY f /x', { f: 'F' }], ['COPY g /x', { g: 'F' }]],
-  ['the name of a directory', ['COPY d1 /x', { 'd1/f': 'F' }], ['COPY d2 /x', { 'd2/f': 'F' }]],
-  ['a file more that matches', ['COPY *.t /x/', { 'a.t': 'F' }], ['COPY *.t /x/', { 'a.t': 'F', 'b.t': 'F' }]],
-  ['the destination', [COPY, { f: 'F' }], ['COPY f /y', { f: 'F' }]],
-  ['--chown', [COPY, { f: 'F' }], ['COPY --chown=1 f /x', { f: 'F' }]],
-  ['--chmod', [COPY, { f: 'F' }], ['COPY --chmod=600 f /x', { f: 'F' }]],
-  ['--link', [COPY, { f: 'F' }], ['COPY --link f /x', { f: 'F' }]],
-  ['a heredoc’s text', ['COPY <<E /x\n1\nE'], ['COPY <<E /x\n2\nE']],
-  ['a heredoc’s name', ['COPY <<E /x\n1\nE'], ['COPY <<F /x\n1\nF']],
-  ['a blank in a command', ['RUN echo  a'], ['RUN echo a']],
-  ['a variable', [`ENV A=1\n${RUN}`], [`ENV A=2\n${RUN}`]],
-  ['the order of variables', [`ENV A=1 B=1\n${RUN}`], [`ENV B=1 A=1\n${RUN}`]],
-  ['an argument above', [`ARG A=1\n${RUN}`], [`ARG A=2\n${RUN}`]],
+test.for<[string, Side, Side, string]>([
+  ['the content of a file', [COPY, { f: 'F' }], [COPY, { f: 'G' }], 'f changed'],
+  ['the mode of a file', [COPY, { f: 'F' }], [COPY, { f: { text: 'F', mode: '0755' } }], 'f changed'],
+  [
+    'the mode of a directory',
+    ['COPY d /x', { 'd/f': 'F' }],
+    ['COPY d /x', { d: { directory: '0700' }, 'd/f': 'F' }],
+    'd changed',
+  ],
+  [
+    'where a link leads',
+    ['COPY d /x', { 'd/link': { link: 'a' } }],
+    ['COPY d /x', { 'd/link': { link: 'b' } }],
+    'd/link changed',
+  ],
+  ['the name of a file', ['COPY f /x', { f: 'F' }], ['COPY g /x', { g: 'F' }], 'f, g changed'],
+  [
+    'the name of a directory',
+    ['COPY d1 /x', { 'd1/f': 'F' }],
+    ['COPY d2 /x', { 'd2/f': 'F' }],
+    'd1, d1/f, d2 and 1 more changed',
+  ],
+  [
+    'a file more that matches',
+    ['COPY *.t /x/', { 'a.t': 'F' }],
+    ['COPY *.t /x/', { 'a.t': 'F', 'b.t': 'F' }],
+    'b.t was added',
+  ],
+  ['the destination', [COPY, { f: 'F' }], ['COPY f /y', { f: 'F' }], 'destination changed'],
+  ['--chown', [COPY, { f: 'F' }], ['COPY --chown=1 f /x', { f: 'F' }], '--chown was added'],
+  ['--chmod', [COPY, { f: 'F' }], ['COPY --chmod=600 f /x', { f: 'F' }], '--chmod was added'],
+  ['--link', [COPY, { f: 'F' }], ['COPY --link f /x', { f: 'F' }], '--link was added'],
+  ['a heredoc’s text', ['COPY <<E /x\n1\nE'], ['COPY <<E /x\n2\nE'], 'heredoc E changed'],
+  ['a heredoc’s name', ['COPY <<E /x\n1\nE'], ['COPY <<F /x\n1\nF'], 'heredoc F was added'],
+  ['a blank in a command', ['RUN echo  a'], ['RUN echo a'], 'RUN command changed'],
+  ['a variable', [`ENV A=1\n${RUN}`], [`ENV A=2\n${RUN}`], 'ENV A changed'],
+  ['the order of variables', [`ENV A=1 B=1\n${RUN}`], [`ENV B=1 A=1\n${RUN}`], 'the order of variables changed'],
+  ['an argument above', [`ARG A=1\n${RUN}`], [`ARG A=2\n${RUN}`], 'ARG A changed'],
   [
     'an argument’s given value',
     [`ARG A\n${RUN}`, {}, { buildArgs: { A: '1' } }],
     [`ARG A\n${RUN}`, {}, { buildArgs: { A: '2' } }],
+    'ARG A changed',
   ],
   [
     'a proxy that is declared',
     [`ARG HTTP_PROXY\n${RUN}`, {}, { buildArgs: { HTTP_PROXY: 'a' } }],
     [`ARG HTTP_PROXY\n${RUN}`, {}, { buildArgs: { HTTP_PROXY: 'b' } }],
+    'ARG HTTP_PROXY changed',
   ],
-  ['the user', [RUN], [`USER app\n${RUN}`]],
-  ['the shell', [RUN], [`SHELL ["/bin/sh", "-ec"]\n${RUN}`]],
-  ['the id of a secret', MOUNT('type=secret,id=s'), MOUNT('type=secret,id=t')],
-  ['the id of a cache', MOUNT('type=cache,target=/c'), MOUNT('type=cache,target=/c,id=other')],
-  ['the place of a cache', MOUNT('type=cache,target=/c,id=i'), MOUNT('type=cache,target=/d,id=i')],
-  ['the mode of a cache', MOUNT('type=cache,target=/c'), MOUNT('type=cache,target=/c,mode=0700')],
-  ['a mounted file', MOUNT('source=d,target=/m'), [MOUNT('source=d,target=/m')[0], { 'd/f': 'G' }]],
-  ['the size of a tmpfs', MOUNT('type=tmpfs,target=/t'), MOUNT('type=tmpfs,target=/t,size=1m')],
-  ['the network', [RUN, {}, { network: 'default' }], ['RUN --network=none true', {}, { network: 'default' }]],
-  ['the name of a host', [RUN, {}, host('h', '10.0.0.1')], [RUN, {}, host('i', '10.0.0.1')]],
-  ['the machine’s own name', [RUN], [RUN, {}, { buildArgs: { BUILDKIT_SANDBOX_HOSTNAME: 'other' } }]],
-  ['shared memory', [RUN], [RUN, {}, run({ shmSizeBytes: 1 << 20 })]],
-  ['a limit', [RUN], [RUN, {}, run({ ulimits: [{ name: 'nofile', soft: 99, hard: 99 }] })]],
-])('a step runs again for %s', async ([, one, two]) => {
-  const ran = await buildPair(one, two)
+  ['the user', [RUN], [`USER app\n${RUN}`], 'USER changed'],
+  ['the shell', [RUN], [`SHELL ["/bin/sh", "-ec"]\n${RUN}`], 'shell or program of RUN changed'],
+  [
+    'the id of a secret',
+    MOUNT('type=secret,id=s'),
+    MOUNT('type=secret,id=t'),
+    '--mount type=secret of /run/secrets/t was added',
+  ],
+  [
+    'the id of a cache',
+    MOUNT('type=cache,target=/c'),
+    MOUNT('type=cache,target=/c,id=other'),
+    '--mount type=cache of /c changed',
+  ],
+  [
+    'the place of a cache',
+    MOUNT('type=cache,target=/c,id=i'),
+    MOUNT('type=cache,target=/d,id=i'),
+    '--mount type=cache of /d was added',
+  ],
+  [
+    'the mode of a cache',
+    MOUNT('type=cache,target=/c'),
+    MOUNT('type=cache,target=/c,mode=0700'),
+    '--mount type=cache of /c changed',
+  ],
+  ['a mounted file', MOUNT('source=d,target=/m'), [MOUNT('source=d,target=/m')[0], { 'd/f': 'G' }], 'f changed'],
+  ['a variable that is gone', [`ENV A=1 B=2\n${RUN}`], [`ENV A=1\n${RUN}`], 'ENV B was removed'],
+  [
+    'the size of a tmpfs',
+    MOUNT('type=tmpfs,target=/t'),
+    MOUNT('type=tmpfs,target=/t,size=1m'),
+    '--mount type=tmpfs of /t changed',
+  ],
+  [
+    'the network',
+    [RUN, {}, { network: 'default' }],
+    ['RUN --network=none true', {}, { network: 'default' }],
+    '--network changed',
+  ],
+  ['the name of a host', [RUN, {}, host('h', '10.0.0.1')], [RUN, {}, host('i', '10.0.0.1')], '--add-host changed'],
+  [
+    'the machine’s own name',
+    [RUN],
+    [RUN, {}, { buildArgs: { BUILDKIT_SANDBOX_HOSTNAME: 'other' } }],
+    'hostname changed',
+  ],
+  ['shared memory', [RUN], [RUN, {}, run({ shmSizeBytes: 1 << 20 })], '--shm-size was added'],
+  ['a limit', [RUN], [RUN, {}, run({ ulimits: [{ name: 'nofile', soft: 99, hard: 99 }] })], '--ulimit was added'],
+])('a step runs again for %s', async ([, one, two, reason]) => {
+  const { ran, reasons } = await buildPair(one, two)
   expect(ran).toHaveLength(1)
   expect(ran).not.toContain('failed')
+  expect(reasons).toEqual([reason])
 })
 
 test.for<[string, Side, Side, string[]]>([
@@ -213,10 +278,10 @@ test.for<[string, Side, Side, string[]]>([
     [RUN, COPY],
   ],
 ])('what runs again for %s', async ([, one, two, expected]) => {
-  const ran = await buildPair(one, two)
+  const { ran } = await buildPair(one, two)
   expect(ran.toSorted()).toEqual(expected.toSorted())
 })
 
 test('a step that failed runs again, although nothing changed', async () => {
-  expect(await buildPair(['RUN false'], ['RUN false'])).toEqual(['failed'])
+  expect((await buildPair(['RUN false'], ['RUN false'])).ran).toEqual(['failed'])
 })

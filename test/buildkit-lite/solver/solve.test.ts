@@ -126,7 +126,7 @@ test('a change runs again from there on, and says why', async () => {
   await bench.solve(planOf(runStep('one', null), runStep('two', 0, { env: ['A=1'] }), runStep('three', 1)))
   expect(bench.outcomes()).toEqual(['cached', 'done', 'done'])
   const reasons = bench.events.flatMap((event) => (event.kind === 'step-started' ? [event.missReason] : []))
-  expect(reasons).toEqual(['environment changed', 'an earlier step changed'])
+  expect(reasons).toEqual(['ENV A was added', 'an earlier step changed'])
 })
 
 test('steps that need nothing of each other run at the same time', async () => {
