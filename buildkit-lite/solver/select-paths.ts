@@ -34,7 +34,7 @@ export class MissingSourceError extends SlipwayError {
     const why = link === null ? '' : `: it is a link to "${toText(link)}", which is not there`
     super('context-invalid', `"${toText(path)}": not found${why}`)
     this.path = toText(path)
-    this.close = link === null ? findClose(tree, path) : null
+    this.close = link === null && path !== '/' ? findClose(tree, path) : null
   }
 }
 
