@@ -14,12 +14,10 @@ import { copyFile } from 'node:fs/promises'
 import { SlipwayError } from '#domain/errors'
 import { S_IF } from '#host/sys'
 import { type InnerPath, joinInner, onDisk, statBeneath, toText } from './beneath.ts'
+import { copySmallFile, isSmallFile, LARGE_BYTES } from './copy-small-file.ts'
 import { attributesFor, type CopyTask, setAttributes, setModifiedTime } from './copy-task.ts'
 import { type TreeEntry, walk } from './file-tree.ts'
 import { openFile, statSource, versionOf } from './source-files.ts'
-
-/** Files from here on are copied without holding up the process. */
-const LARGE_BYTES = 256 * 1024
 
 /** Copies what lies in `from` into the existing directory `to`. Nested directories take their source's attributes. */
 export async function copyContents(task: CopyTask, from: InnerPath, to: InnerPath): Promise<void> {
@@ -61,6 +59,7 @@ export async function copyLeaf(
   from: { path: InnerPath; entry: TreeEntry },
   to: InnerPath,
 ): Promise<void> {
+  if (from.entry.kind === 'file' && copySmall(task, from, to)) return
   const source = statSource(task.files, from.path)
   makeRoom(task.root, to)
   if (from.entry.kind === 'symlink') {
@@ -75,6 +74,29 @@ export async function copyLeaf(
   setAttributes(task.root, to, attributesFor(task, source, from.entry.mode))
   // A change of the owner clears it, so it comes last.
   if (capability !== null) task.sys.lsetxattr(onDisk(task.root, to), CAPABILITY, capability)
+}
+
+/** The most frequent case, at once. False where it is another one. */
+function copySmall(task: CopyTask, { path, entry }: { path: InnerPath; entry: TreeEntry }, to: InnerPath): boolean {
+  const fd = openFile(task.files, path)
+  try {
+    const source = fstatSync(fd)
+    if (source.nlink > 1 || !isSmallFile(source) || mayHaveCapability(task, path, entry)) return false
+    const attributes = attributesFor(task, source, entry.mode)
+    if ((attributes.modifiedAtMs ?? 0) < 0) return false
+    copySmallFile(fd, onDisk(task.root, to), attributes, () => makeRoom(task.root, to))
+    // After the copy, so that a change meanwhile shows too.
+    if (entry.version !== undefined && versionOf(fstatSync(fd)) !== entry.version) tellChange(task, path)
+    return true
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** A list with versions says which files have attributes; other trees have to be asked. */
+function mayHaveCapability(task: CopyTask, path: InnerPath, { version, attributes }: TreeEntry): boolean {
+  if (version !== undefined) return attributes !== undefined
+  return task.sys.lgetxattr(task.files.at(path), CAPABILITY) !== null
 }
 
 /** The one extended attribute that images carry. */
