@@ -29,13 +29,16 @@ export class MissingSourceError extends SlipwayError {
   /** A name beside it that it may have been meant to be. */
   readonly close: string | null
 
-  constructor(path: InnerPath, tree: FileTree) {
-    const link = tree.lookUp(resolveIn((inner) => tree.lookUp(inner), path, false))?.linkTarget ?? null
-    const why = link === null ? '' : `: it is a link to "${toText(link)}", which is not there`
-    super('context-invalid', `"${toText(path)}": not found${why}`)
+  constructor(path: InnerPath, tree: FileTree, reason: string | null = danglingLink(path, tree)) {
+    super('context-invalid', `"${toText(path)}": not found${reason === null ? '' : `: ${reason}`}`)
     this.path = toText(path)
-    this.close = link === null && path !== '/' ? findClose(tree, path) : null
+    this.close = reason === null && path !== '/' ? findClose(tree, path) : null
   }
+}
+
+function danglingLink(path: InnerPath, tree: FileTree): string | null {
+  const link = tree.lookUp(resolveIn((inner) => tree.lookUp(inner), path, false))?.linkTarget ?? null
+  return link === null ? null : `it is a link to "${toText(link)}", which is not there`
 }
 
 /** Looked for in the directory that should have it. */

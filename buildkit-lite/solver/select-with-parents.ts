@@ -11,19 +11,33 @@ import { MissingSourceError, type Selected, selectPaths } from './select-paths.t
 export function selectWithParents(tree: FileTree, source: string, exclusion: Exclusion): readonly Selected[] {
   const pivot = source.indexOf('/./')
   const pattern = cleanPath(pivot < 0 ? source : source.slice(pivot + 2))
-  const bases = pivot < 0 ? ['/'] : selectPaths(tree, cleanPath(source.slice(0, pivot))).map(({ path }) => path)
-  return bases.flatMap((base) => selectBelow(tree, base, pattern, exclusion))
+  const before = pivot < 0 ? '/' : cleanPath(source.slice(0, pivot))
+  // What a pattern matches on the way need not have the rest.
+  const isRequired = !hasWildcard(before) && !hasWildcard(pattern)
+  const bases = selectPaths(tree, before).map(({ path }) => path)
+  return bases.flatMap((base) => {
+    const selected = selectBelow(tree, base, pattern, exclusion)
+    if (selected === null && isRequired) throw missing(tree, joinInner(base, pattern.slice(1)))
+    return selected ?? []
+  })
 }
 
-function selectBelow(tree: FileTree, base: InnerPath, pattern: InnerPath, exclusion: Exclusion): Selected[] {
+/** Says of a file that is there after all which link hides it. */
+function missing(tree: FileTree, path: InnerPath): MissingSourceError {
+  const link = [...parentsBetween('/', path), path].find((at) => tree.lookUp(at)?.kind === 'symlink')
+  const why = link === undefined ? null : `"${toText(link)}" is a link, and --parents follows none`
+  return new MissingSourceError(path, tree, why)
+}
+
+/** Null where nothing has the name that stands before any pattern. */
+function selectBelow(tree: FileTree, base: InnerPath, pattern: InnerPath, exclusion: Exclusion): Selected[] | null {
   // The walk starts where the pattern stops being plain text.
   const components = pattern.slice(1).split('/')
   const wildAt = components.findIndex(hasWildcard)
   const literal = wildAt < 0 ? components : components.slice(0, wildAt)
   const start = literal.reduce(joinInner, base)
   const entry = pattern === '/' ? null : tree.lookUp(start)
-  if (wildAt < 0 && entry === null) throw new MissingSourceError(start, tree)
-  if (entry === null && literal.length > 0) return []
+  if (entry === null && literal.length > 0) return null
   const matcher = compilePatterns([toText(pattern.slice(1))])
   const prefix = start.slice(base === '/' ? 1 : base.length + 1)
   const relativeOf = (relative: string): string => (prefix === '' ? relative : `${prefix}/${relative}`)

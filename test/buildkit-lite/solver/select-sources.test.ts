@@ -80,8 +80,21 @@ test.for<[string, string[], string[]]>([
   expect(selected[0]?.parents).toEqual(parents)
 })
 
-test('--parents does not follow links on the way', () => {
+test('--parents does not follow links on the way, and says so', () => {
   expect(() => select('here/s/k', true)).toThrow(MissingSourceError)
+  expect(() => select('here/s/k', true)).toThrow(
+    '"/here/s/k": not found: "/here" is a link, and --parents follows none',
+  )
+  expect(() => select('d2/none', true)).toThrow(/"\/d2\/none": not found$/)
+})
+
+test.for<[string, string[]]>([
+  ['d*/./s/k', ['/d2/s/k']],
+  ['d*/./none', []],
+  ['none*/./s/k', []],
+  ['d2/./none/*', []],
+])('--parents %s need not match', ([source, paths]) => {
+  expect(select(source, true).map(([path]) => path)).toEqual(paths)
 })
 
 const walked = (exclude: string[]) =>
