@@ -1,6 +1,13 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { build, createSharedWork, openBlobStore, openCheckedOutContext, openGitContext } from '#buildkit-lite'
+import {
+  build,
+  createGitShared,
+  createSharedWork,
+  openBlobStore,
+  openCheckedOutContext,
+  openGitContext,
+} from '#buildkit-lite'
 import { type Config, readConfig } from '#host/config'
 import { makeDataDir } from '#host/data-dir'
 import { openLease } from '#host/disk-use'
@@ -92,12 +99,15 @@ async function openDeps(config: Config, store: Store, sandbox: Sandbox): Promise
   await rm(checkoutRoot, { recursive: true, force: true })
   for (const dir of [checkoutRoot, stateDir]) await mkdir(dir, { recursive: true, mode: 0o700 })
   const { containers, snapshots, networks } = sandbox
+  const shared = createGitShared()
   return {
     store,
     registryHost: config.registryHost,
     mirrors: openGitMirrors(join(dataDir, 'git')),
     openContext: ({ keepGitDir, ...source }, stop) =>
-      (keepGitDir ? openCheckedOutContext : openGitContext)({ ...source, checkoutRoot }, stop),
+      keepGitDir
+        ? openCheckedOutContext({ ...source, checkoutRoot }, stop)
+        : openGitContext({ ...source, checkoutRoot, shared }, stop),
     build,
     openRegistry: registryOpener(config, await readRegistries(config.registriesFile)),
     tools: {

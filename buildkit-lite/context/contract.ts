@@ -11,6 +11,7 @@ export interface ContextEntry {
   contentId: string | null
   /** Target of a symlink. */
   linkTarget: string | null
+  /** Of a file on disk; one of a git repository says 0. */
   sizeBytes: number
   /** Digest of the extended attributes that count; missing for none. */
   attributes?: string
@@ -31,8 +32,15 @@ export interface BuildContext extends AsyncDisposable {
   entries(signal: AbortSignal): Promise<readonly ContextEntry[]>
   /** A file by its path, ignoring `.dockerignore` (for the Dockerfile and the ignore file); null where there is none. */
   readFile(path: string, maxBytes: number, signal: AbortSignal): Promise<Buffer | null>
-  /** A directory on disk that holds at least the entries that `.dockerignore` lets through. Checked out once. */
-  materialise(signal: AbortSignal): Promise<string>
+  /**
+   * A directory on disk that holds at least these entries, by their paths with those of their directories, or all that
+   * `.dockerignore` lets through. Checked out once.
+   */
+  materialise(signal: AbortSignal, paths?: readonly string[]): Promise<string>
+  /** What is to be said when entries are copied; missing where nothing is. */
+  remarks?(paths: readonly string[]): readonly string[]
+  /** What was worked out from the entries alone, kept for builds of the same ones; missing where they may change. */
+  remember?<T>(name: string, work: () => Promise<T>, signal: AbortSignal): Promise<T>
   /** What a missing path says: the line of the ignore file that hides it; null where nothing is hidden there. */
   hiddenBy(path: string): Promise<IgnoreRule | null>
   /** The patterns of the ignore file; null where there is none. */

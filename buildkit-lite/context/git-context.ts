@@ -1,13 +1,26 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { join, posix, resolve } from 'node:path'
+import { createHash } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join, posix } from 'node:path'
 import { SlipwayError } from '#domain/errors'
-import { ExecError } from '#host/exec'
+import { onDisk } from '../solver/beneath.ts'
 import type { BuildContext, ContextEntry } from './contract.ts'
-import { listTree, nameTree, readBlobs, readCommitTime, runGit, runGitIn } from './git-objects.ts'
+import { createGitCheckouts, type GitCheckout, type GitCheckouts, openGitCheckout } from './git-checkout.ts'
+import { createGitListings, type GitListing, type GitListings, listGit } from './git-listing.ts'
+import { checkObjects, readBlobs, readCommitTime } from './git-objects.ts'
 import type { IgnoreMatcher } from './ignore.ts'
 import { dropIgnored, type IgnoreFile, type IgnoreRule, MAX_IGNORE_BYTES, readIgnoreFile } from './ignore-file.ts'
-import { toBytes } from './path-bytes.ts'
+import { toBytes, toText } from './path-bytes.ts'
 import { resolveInside } from './resolve-inside.ts'
+
+/** What the contexts of one process share: made once, and handed to each. */
+export interface GitShared {
+  checkouts: GitCheckouts
+  listings: GitListings
+}
+
+export function createGitShared(): GitShared {
+  return { checkouts: createGitCheckouts(), listings: createGitListings() }
+}
 
 export interface GitContextOptions {
   /** A bare repository that has the commit. */
@@ -20,54 +33,139 @@ export interface GitContextOptions {
   checkoutRoot: string
   /** Path of the Dockerfile in the context, whose own ignore file goes before `.dockerignore`. */
   dockerfile?: string
+  /** What the contexts of this process share; without it, this one is on its own. */
+  shared?: GitShared
   /** Whether `.dockerignore` counts; it does if not given. */
   applyIgnoreFile?: boolean
 }
 
-/** A tree of a bare git repository as a build context. It is checked out only when files are needed. */
+/** A tree of a bare git repository as a build context. Files are checked out only when they are needed. */
 export async function openGitContext(options: GitContextOptions, signal: AbortSignal): Promise<BuildContext> {
-  const [entries, timestamp] = await Promise.all([listTree(options, signal), readCommitTime(options, signal)])
-  return new GitContext(options, entries, timestamp)
+  const checkout = new LazyCheckout(options)
+  try {
+    const list = () => listGit(options, () => checkout.open(signal), signal)
+    const [listing, timestamp] = await Promise.all([
+      options.shared ? options.shared.listings.get(options, list, signal) : list(),
+      readCommitTime(options, signal),
+    ])
+    return new GitContext({ options, checkout, listing, timestamp })
+  } catch (error) {
+    await checkout[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** The one checkout of a context, made when it is first needed. */
+class LazyCheckout implements AsyncDisposable {
+  readonly #options: GitContextOptions
+  #opened: Promise<GitCheckout> | null = null
+
+  constructor(options: GitContextOptions) {
+    this.#options = options
+  }
+
+  open(signal: AbortSignal): Promise<GitCheckout> {
+    const { shared, checkoutRoot } = this.#options
+    this.#opened ??= shared
+      ? shared.checkouts.open(this.#options, checkoutRoot, signal)
+      : openGitCheckout(this.#options, checkoutRoot, signal)
+    return this.#opened
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const opened = this.#opened
+    this.#opened = null
+    await (await opened?.catch(() => null))?.[Symbol.asyncDispose]()
+  }
+}
+
+interface Opened {
+  options: GitContextOptions
+  checkout: LazyCheckout
+  listing: GitListing
+  timestamp: number | null
 }
 
 class GitContext implements BuildContext {
   readonly timestamp: number | null
   readonly #options: GitContextOptions
-  readonly #all: readonly ContextEntry[]
-  readonly #byPath: ReadonlyMap<string, ContextEntry>
+  readonly #checkout: LazyCheckout
+  readonly #listing: GitListing
   #ignore: Promise<IgnoreFile | null> | null = null
-  #checkout: Promise<string> | null = null
+  /** Tells the ignore file from others. */
+  #ignoreDigest = ''
 
-  constructor(options: GitContextOptions, all: readonly ContextEntry[], timestamp: number | null) {
+  constructor({ options, checkout, listing, timestamp }: Opened) {
     this.#options = options
+    this.#checkout = checkout
+    this.#listing = listing
     this.timestamp = timestamp
-    this.#all = all
-    this.#byPath = new Map(all.map((entry) => [entry.path, entry]))
   }
 
   async entries(signal: AbortSignal): Promise<readonly ContextEntry[]> {
-    return dropIgnored(this.#all, await this.#readIgnore(signal))
+    const ignore = await this.#readIgnore(signal)
+    return await this.remember('entries', async () => dropIgnored(this.#listing.entries, ignore), signal)
+  }
+
+  async remember<T>(name: string, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    await this.#readIgnore(signal)
+    const { remembered } = this.#listing
+    const key = `${this.#ignoreDigest} ${name}`
+    if (remembered.has(key)) return remembered.get(key) as T
+    const result = await work()
+    if (remembered.size >= MAX_REMEMBERED) remembered.clear()
+    remembered.set(key, result)
+    return result
   }
 
   async readFile(path: string, maxBytes: number, signal: AbortSignal): Promise<Buffer | null> {
-    const inside = resolveInside((inner) => this.#byPath.get(inner) ?? null, toBytes(path))
-    const entry = inside === null ? null : this.#byPath.get(inside)
-    if (entry?.kind !== 'file' || entry.contentId === null) return null
-    if (entry.sizeBytes > maxBytes) {
-      throw new SlipwayError('too-large', `${path} has ${entry.sizeBytes} bytes, expected at most ${maxBytes}`)
+    const { gitDir } = this.#options
+    const { records } = this.#listing
+    const inside = resolveInside((inner) => records.get(inner)?.entry ?? null, toBytes(path))
+    const found = inside === null ? null : records.get(inside)
+    if (found?.entry.kind !== 'file') return null
+    const [blob] = await checkObjects(gitDir, [found.id], signal)
+    const sizeBytes = blob?.sizeBytes ?? 0
+    if (sizeBytes > maxBytes) {
+      throw new SlipwayError('too-large', `${path} has ${sizeBytes} bytes, expected at most ${maxBytes}`)
     }
-    const blobs = await readBlobs(this.#options.gitDir, [entry.contentId], signal)
-    return blobs.get(entry.contentId) ?? null
+    return (await readBlobs(gitDir, [found.id], signal)).get(found.id) ?? null
   }
 
-  async materialise(signal: AbortSignal): Promise<string> {
-    this.#checkout ??= this.#checkOut(signal)
-    return await this.#checkout
+  async materialise(signal: AbortSignal, paths?: readonly string[]): Promise<string> {
+    const checkout = await this.#checkout.open(signal)
+    const inside = posix.resolve('/', this.#options.subdirectory).slice(1)
+    const rootDir = join(checkout.rootDir, inside)
+    const prefix = inside === '' ? '' : `${toBytes(inside)}/`
+    if (paths === undefined) {
+      const all = [...this.#listing.records.values()].filter(({ entry }) => entry.kind !== 'directory')
+      await checkout.write(inside === '' ? 'all' : all.map(({ entry }) => prefix + entry.path), signal)
+    } else
+      await checkout.write(
+        this.#filesAt(paths).map((path) => prefix + path),
+        signal,
+      )
+    const directories = [...this.#listing.records.values()].filter(({ entry }) => entry.kind === 'directory')
+    const wanted = paths === undefined ? null : new Set(paths)
+    await mkdir(rootDir, { recursive: true, mode: 0o755 })
+    for (const { entry } of directories)
+      if (wanted === null || wanted.has(entry.path))
+        await mkdir(onDisk(rootDir, `/${entry.path}`), { recursive: true, mode: 0o755 })
+    return rootDir
+  }
+
+  remarks(paths: readonly string[]): readonly string[] {
+    const { pointers } = this.#listing.conversions
+    const copied = pointers.size === 0 ? [] : paths.filter((path) => pointers.has(path)).map(toText)
+    if (copied.length === 0) return []
+    const more = copied.length > MAX_NAMED ? ` and ${copied.length - MAX_NAMED} more` : ''
+    const named = copied.slice(0, MAX_NAMED).join(', ') + more
+    return [`Git LFS is not used: what is copied is the pointers to these files, not their content: ${named}\n`]
   }
 
   async hiddenBy(path: string): Promise<IgnoreRule | null> {
     const inside = toBytes(posix.resolve('/', path).slice(1))
-    if (!this.#byPath.has(inside)) return null
+    if (!this.#listing.records.has(inside)) return null
     return (await this.#readIgnore(new AbortController().signal))?.ruleFor(inside) ?? null
   }
 
@@ -76,57 +174,30 @@ class GitContext implements BuildContext {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const checkout = this.#checkout
-    this.#checkout = null
-    const directory = await checkout?.catch(() => null)
-    if (directory) await rm(join(directory, '..'), { recursive: true, force: true })
+    await this.#checkout[Symbol.asyncDispose]()
+  }
+
+  #filesAt(paths: readonly string[]): string[] {
+    return paths.filter((path) => (this.#listing.records.get(path)?.entry.kind ?? 'directory') !== 'directory')
   }
 
   #readIgnore(signal: AbortSignal): Promise<IgnoreFile | null> {
     if (this.#options.applyIgnoreFile === false) return Promise.resolve(null)
-    const read = (path: string) => this.readFile(path, MAX_IGNORE_BYTES, signal)
-    this.#ignore ??= readIgnoreFile(read, this.#options.dockerfile ?? null)
+    const digest = createHash('sha256')
+    const read = async (path: string) => {
+      const bytes = await this.readFile(path, MAX_IGNORE_BYTES, signal)
+      if (bytes !== null) digest.update(path).update('\0').update(bytes)
+      return bytes
+    }
+    this.#ignore ??= readIgnoreFile(read, this.#options.dockerfile ?? null).then((file) => {
+      this.#ignoreDigest = digest.digest('hex')
+      return file
+    })
     return this.#ignore
   }
-
-  async #checkOut(signal: AbortSignal): Promise<string> {
-    const { checkoutRoot } = this.#options
-    await mkdir(checkoutRoot, { recursive: true })
-    const parent = await mkdtemp(join(checkoutRoot, 'slip-checkout-'))
-    try {
-      return await this.#checkOutBelow(parent, signal)
-    } catch (error) {
-      await rm(parent, { recursive: true, force: true })
-      if (!(error instanceof ExecError)) throw error
-      const message = `${nameTree(this.#options)} could not be checked out: ${error.message}`
-      throw new SlipwayError('context-invalid', message, { cause: error })
-    }
-  }
-
-  async #checkOutBelow(parent: string, signal: AbortSignal): Promise<string> {
-    const directory = join(parent, 'files')
-    await mkdir(directory, { mode: 0o755 })
-    const gitDir = await makeReadingRepository(join(parent, 'git'), this.#options)
-    const env = { GIT_INDEX_FILE: join(parent, 'index'), GIT_WORK_TREE: directory }
-    await runGit({ gitDir, args: ['read-tree', nameTree(this.#options)], env, signal })
-    await runGitIn(directory, { gitDir, args: ['checkout-index', '--all', '--force', '--quiet'], env, signal })
-    return directory
-  }
 }
 
-/**
- * A repository of our own that borrows the objects of another. Its attributes win over those of the tree: files are
- * written as the blobs they are keyed by, without filters or line-end conversion.
- */
-async function makeReadingRepository(directory: string, from: GitContextOptions): Promise<string> {
-  await mkdir(join(directory, 'objects', 'info'), { recursive: true })
-  await mkdir(join(directory, 'refs'))
-  await mkdir(join(directory, 'info'))
-  const format =
-    from.commit.length === 40 ? '' : '\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = sha256\n'
-  await writeFile(join(directory, 'config'), `[core]\n\tbare = false\n${format}`)
-  await writeFile(join(directory, 'HEAD'), 'ref: refs/heads/none\n')
-  await writeFile(join(directory, 'objects', 'info', 'alternates'), `${resolve(from.gitDir, 'objects')}\n`)
-  await writeFile(join(directory, 'info', 'attributes'), '* -text -ident -filter -working-tree-encoding\n')
-  return directory
-}
+/** Of one listing. */
+const MAX_REMEMBERED = 64
+/** Files that one remark names. */
+const MAX_NAMED = 10

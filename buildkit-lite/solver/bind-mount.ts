@@ -90,7 +90,8 @@ async function snapshotContext(
     `snapshot ${key}`,
     async (signal) => {
       if (await tools.snapshots.has(key)) return
-      await using opened = await origin.open(signal)
+      const choice = { sources: [escapePattern(real)], exclude: [], parents: false, countNames: true }
+      await using opened = await origin.open(signal, choice)
       await using snapshot = await tools.snapshots.prepare(null)
       const task = contextTask(scope, await snapshot.mount({ mountPoints: false }), opened, signal)
       if (isDirectory) await copyContents(task, real, makeDirectories(task, PLACE))

@@ -20,8 +20,10 @@ export async function executeCopy(
 ): Promise<void> {
   const origin = scope.originOf(copy.from)
   // What comes from elsewhere alone needs no context on disk.
-  const readsOrigin = copy.sources.some((source) => source.kind === 'path')
-  await using opened = readsOrigin ? await origin.open(signal) : EMPTY_ORIGIN
+  const sources = copy.sources.flatMap((source) => (source.kind === 'path' ? [source.path] : []))
+  const choice = { sources, exclude: copy.exclude, parents: copy.parents, countNames: true }
+  await using opened = sources.length > 0 ? await origin.open(signal, choice) : EMPTY_ORIGIN
+  for (const remark of opened.remarks ?? []) await scope.note(remark)
   const task = {
     sys: scope.sys,
     root,

@@ -3,11 +3,11 @@ import { openSys } from '#host/sys'
 import type { BuildContext } from '../context/contract.ts'
 import type { BuildRequest, BuildTools, KeyComponent } from '../contract.ts'
 import type { CopyOrigin } from '../plan/plan.ts'
-import { toByteString } from './beneath.ts'
+import { type InnerPath, toByteString } from './beneath.ts'
 import type { Chain } from './chain.ts'
 import { createExclusion } from './exclusion.ts'
 import { digestFiles } from './file-digests.ts'
-import { type Exclusion, type FileTree, treeOfEntries, treeOnDisk } from './file-tree.ts'
+import { type Exclusion, type FileTree, treeOfEntries, treeOnDisk, walk } from './file-tree.ts'
 import { materialise } from './layer-files.ts'
 import { MissingSourceError, type Selected, selectSource } from './select-sources.ts'
 import { openSourceFiles, plainFiles, type SourceFiles } from './source-files.ts'
@@ -15,8 +15,8 @@ import { openSourceFiles, plainFiles, type SourceFiles } from './source-files.ts
 /** Where a step takes files from: a context's list or a stage's file system, on disk only when it has to be. */
 export interface Origin {
   kind: 'context' | 'step'
-  /** Opens the files on disk until disposed. */
-  open(signal: AbortSignal): Promise<OpenOrigin>
+  /** Opens the files on disk until disposed; where there is a choice, at least those that it chooses. */
+  open(signal: AbortSignal, choice?: FileChoice): Promise<OpenOrigin>
   /** Why a missing path is missing, in words to add to the message; null where nobody knows. */
   explain(path: string): Promise<string | null>
 }
@@ -25,6 +25,8 @@ export interface OpenOrigin extends AsyncDisposable {
   rootDir: string
   files: SourceFiles
   tree: FileTree
+  /** What is to be said of what was chosen; missing for nothing. */
+  remarks?: readonly string[]
 }
 
 /** Which files of an origin count. */
@@ -52,7 +54,8 @@ export function createContextTrees(request: Pick<BuildRequest, 'context' | 'name
       throw new SlipwayError('context-invalid', `Context ${name} was not given, or is an image`)
     },
     treeOf: async (context, signal) => {
-      const tree = trees.get(context) ?? context.entries(signal).then(treeOfEntries)
+      const list = async () => treeOfEntries(await context.entries(signal))
+      const tree = trees.get(context) ?? (context.remember ? context.remember('tree', list, signal) : list())
       trees.set(context, tree)
       return await tree
     },
@@ -61,20 +64,35 @@ export function createContextTrees(request: Pick<BuildRequest, 'context' | 'name
 
 export function contextOrigin(trees: ContextTrees, from: Extract<CopyOrigin, { kind: 'context' }>): Origin {
   const context = trees.contextOf(from.name)
-  return {
+  const origin: Origin = {
     kind: 'context',
-    open: async (signal) => {
-      const rootDir = await context.materialise(signal)
+    open: async (signal, choice) => {
       const tree = await trees.treeOf(context, signal)
+      const paths = choice ? await choosePaths(tree, choice, origin) : undefined
+      const rootDir = await context.materialise(signal, paths)
       // A directory is its owner's, who may change it while it is read.
       const files = openSourceFiles(rootDir)
-      return { rootDir, tree, files, [Symbol.asyncDispose]: async () => files[Symbol.dispose]() }
+      const remarks = context.remarks?.(paths ?? []) ?? []
+      return { rootDir, tree, files, remarks, [Symbol.asyncDispose]: async () => files[Symbol.dispose]() }
     },
     explain: async (path) => {
       const rule = await context.hiddenBy(path.replace(/^\//, ''))
       return rule === null ? null : `${rule.file} line ${rule.line} ("${rule.pattern}") hides it`
     },
   }
+  return origin
+}
+
+/** Everything that a copy of these files reads, relative to the root, parents first. */
+async function choosePaths(tree: FileTree, choice: FileChoice, origin: Origin): Promise<string[]> {
+  const exclusion = createExclusion(choice.exclude)
+  const paths = new Set<InnerPath>()
+  for (const { path, parents, entry } of await select({ tree, exclusion }, choice, origin)) {
+    for (const parent of parents) paths.add(parent)
+    paths.add(path)
+    if (entry.kind === 'directory') for (const inner of walk(tree, path, exclusion)) paths.add(inner.path)
+  }
+  return [...paths].map((path) => path.slice(1))
 }
 
 export function stepOrigin(tools: BuildTools, chain: Chain): Origin {
@@ -100,11 +118,16 @@ export async function digestContext(
   choice: FileChoice,
   signal: AbortSignal,
 ): Promise<KeyComponent[]> {
-  const tree = await trees.treeOf(trees.contextOf(from.name), signal)
-  const exclusion = createExclusion(choice.exclude)
-  const source = { tree, rootDir: null, countOwners: false, exclusion }
-  const selected = await select(source, choice, contextOrigin(trees, from))
-  return await digestFiles(source, selected, signal)
+  const context = trees.contextOf(from.name)
+  const digest = async (): Promise<KeyComponent[]> => {
+    const tree = await trees.treeOf(context, signal)
+    const exclusion = createExclusion(choice.exclude)
+    const source = { tree, rootDir: null, countOwners: false, exclusion }
+    const selected = await select(source, choice, contextOrigin(trees, from))
+    return await digestFiles(source, selected, signal)
+  }
+  if (!context.remember) return await digest()
+  return await context.remember(`digests ${JSON.stringify(choice)}`, digest, signal)
 }
 
 /** Digests of the chosen files of a stage, which have to be read. */
