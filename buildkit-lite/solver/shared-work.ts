@@ -30,18 +30,9 @@ interface Flight {
 }
 
 export function createSharedWork(): SharedWork {
-  const flights = new Map<string, Flight>()
+  const share = createShare()
+  const tellings = new Map<string, Telling<unknown>>()
   const locks = new Map<string, Promise<void>>()
-  const takeOff = (name: string, work: (signal: AbortSignal) => Promise<unknown>): Flight => {
-    const controller = new AbortController()
-    const flight: Flight = { result: Promise.resolve(), waiting: 0, controller }
-    flight.result = work(controller.signal).finally(() => {
-      if (flights.get(name) === flight) flights.delete(name)
-    })
-    flight.result.catch(() => {})
-    flights.set(name, flight)
-    return flight
-  }
   const take = (name: string): Disposable => {
     const { promise, resolve } = Promise.withResolvers<void>()
     locks.set(name, promise)
@@ -52,7 +43,30 @@ export function createSharedWork(): SharedWork {
       },
     }
   }
-  const share = async <T>(name: string, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> => {
+  return {
+    share,
+    shareTold: (name, work, follow, signal) => shareTold({ share, tellings }, { name, work, follow }, signal),
+    lock: async (name, signal) => {
+      for (let held = locks.get(name); held; held = locks.get(name)) await unlessAborted(held, signal)
+      return take(name)
+    },
+    tryLock: (name) => (locks.has(name) ? null : take(name)),
+  }
+}
+
+function createShare(): SharedWork['share'] {
+  const flights = new Map<string, Flight>()
+  const takeOff = (name: string, work: (signal: AbortSignal) => Promise<unknown>): Flight => {
+    const controller = new AbortController()
+    const flight: Flight = { result: Promise.resolve(), waiting: 0, controller }
+    flight.result = work(controller.signal).finally(() => {
+      if (flights.get(name) === flight) flights.delete(name)
+    })
+    flight.result.catch(() => {})
+    flights.set(name, flight)
+    return flight
+  }
+  return async <T>(name: string, work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> => {
     signal.throwIfAborted()
     const flight = flights.get(name) ?? takeOff(name, work)
     flight.waiting++
@@ -71,16 +85,6 @@ export function createSharedWork(): SharedWork {
     } finally {
       signal.removeEventListener('abort', leave)
     }
-  }
-  const tellings = new Map<string, Telling<unknown>>()
-  return {
-    share,
-    shareTold: (name, work, follow, signal) => shareTold({ share, tellings }, { name, work, follow }, signal),
-    lock: async (name, signal) => {
-      for (let held = locks.get(name); held; held = locks.get(name)) await unlessAborted(held, signal)
-      return take(name)
-    },
-    tryLock: (name) => (locks.has(name) ? null : take(name)),
   }
 }
 
@@ -102,7 +106,7 @@ async function shareTold<T, News>(
     let current = tellings.get(name) as Telling<News> | undefined
     const begin = async (stop: AbortSignal): Promise<T> => {
       const own: Telling<News> = { teller: createTeller(), starter: listening }
-      tellings.set(name, own as Telling<unknown>)
+      tellings.set(name, own)
       current = own
       try {
         return await work(own.teller.tell, stop)

@@ -69,7 +69,6 @@ class Solving {
     this.#remote = remote
     this.#keyContext = createKeyContexts(plan, request)
     this.#runs = new StepRuns({
-      request,
       tools,
       twins: twins ?? new Map(),
       signal: this.#signal,

@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os'
 import { SlipwayError } from '#domain/errors'
-import type { BuildRequest, BuildTools, CachedStep } from '../contract.ts'
+import type { BuildTools, CachedStep } from '../contract.ts'
 import type { PlanStep } from '../plan/plan.ts'
-import { executeStep, type StepEnds } from './execute-step.ts'
-import { mayReuse, type Probe, remember } from './probe-cache.ts'
+import { type Probe, remember } from './probe-cache.ts'
+import { runStep, type StepEnd, type StepNews } from './run-step.ts'
 import { createSemaphore } from './semaphore.ts'
 import type { StepKey } from './step-key.ts'
 import type { StepScope } from './step-scope.ts'
@@ -14,7 +14,6 @@ import { trackUnfinishedLayers } from './unfinished-layers.ts'
 export type SolveTwins = Map<string, Promise<CachedStep>>
 
 interface RunOptions {
-  request: BuildRequest
   tools: BuildTools
   twins: SolveTwins
   signal: AbortSignal
@@ -32,7 +31,8 @@ interface Subject {
 /** Carries out the steps of one graph that the cache does not have, within the builder's limits. */
 export class StepRuns {
   readonly #options: RunOptions
-  readonly #slots = createSemaphore(Math.max(2, availableParallelism()))
+  /** Steps mostly wait for networks and disks; what computes shares the processors by its control group. */
+  readonly #slots = createSemaphore(Math.max(8, 2 * availableParallelism()))
   readonly #layerSlots = createSemaphore(Math.max(2, availableParallelism()))
   readonly #unfinished = trackUnfinishedLayers()
 
@@ -56,14 +56,18 @@ export class StepRuns {
     }
     if (probe.kind === 'hit') return { ...(await remembered(probe.step)), isCached: true }
     // Identical steps of one build are one step.
-    const key = probe.keys[0]?.key ?? ''
-    const twin = twins.get(key)
+    const own = probe.keys.map(({ key }) => key)
+    const twin = own.map((key) => twins.get(key)).find((one) => one !== undefined)
     if (twin) return { ...(await remembered(await twin)), isCached: true }
     const { promise: files, resolve: onFiles } = Promise.withResolvers<CachedStep>()
-    const whole = this.#execute({ index, step, scope }, probe, onFiles)
-    twins.set(key, whole)
-    const first = this.#unfinished.first(files, whole.then(remembered), (error) => onLateFailure(index, error))
-    return { ...(await first), isCached: false }
+    let isCached = false
+    const whole = this.#run({ index, step, scope }, probe, onFiles).then(({ result, isFound }) => {
+      isCached = isFound
+      return result
+    })
+    for (const key of own) twins.set(key, whole)
+    const first = await this.#unfinished.first(files, whole.then(remembered), (error) => onLateFailure(index, error))
+    return { ...first, isCached }
   }
 
   /** Waits until no layer is being made any more, well or ill. */
@@ -76,31 +80,24 @@ export class StepRuns {
     return { ...solved, chain: this.#unfinished.finish(solved.chain) }
   }
 
-  async #execute(
+  async #run(
     { index, step, scope }: Subject,
     probe: Extract<Probe, { kind: 'miss' }>,
-    onFiles: StepEnds['onFiles'],
-  ): Promise<CachedStep> {
-    const { request, tools, signal, onStarted } = this.#options
-    const { operation, stage } = step
+    onFiles: (step: CachedStep) => void,
+  ): Promise<StepEnd> {
+    const { tools, signal, onStarted } = this.#options
+    const { operation } = step
     if (operation.kind === 'base') throw new SlipwayError('internal', 'A base image is nothing to execute')
-    using slot = await this.#slots.acquire(signal)
-    const ends: StepEnds = {
-      layerSlots: this.#layerSlots,
-      onFiles: (step) => {
-        // What is left to do is bounded by itself.
-        slot[Symbol.dispose]()
-        onFiles(step)
-      },
+    let heard: StepNews['kind'] | null = null
+    const follow = async (news: StepNews): Promise<void> => {
+      if (news.kind === 'output') return await tools.report({ ...news, step: index })
+      // It begins anew where the build that ran it for us was cancelled. What is made of its first files cannot.
+      if (heard === 'files') throw new SlipwayError('unavailable', `The layer of "${step.title}" was not completed`)
+      if (news.kind === 'files') onFiles(news.step)
+      else if (heard === null) await onStarted(index, probe.reason)
+      heard = news.kind
     }
-    const work = async (signal: AbortSignal): Promise<CachedStep> => {
-      const result = await executeStep(scope, operation, ends, signal)
-      await remember(scope, probe.keys, result)
-      return result
-    }
-    await onStarted(index, probe.reason)
-    // Without the cache a step has to run for this very build.
-    if (!mayReuse(request, stage)) return await work(signal)
-    return await tools.sharedWork.share(`step ${request.cacheScope} ${probe.keys[0]?.key}`, work, signal)
+    const [slots, layerSlots] = [this.#slots, this.#layerSlots]
+    return await runStep({ scope, operation, keys: probe.keys, slots, layerSlots }, follow, signal)
   }
 }

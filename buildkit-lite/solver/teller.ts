@@ -25,14 +25,17 @@ export function createTeller<News>(): Teller<News> {
     hear: (follow, onFailure) => {
       let tail = Promise.resolve()
       let isListening = true
-      const listener = (news: News): Promise<void> => {
-        tail = tail.then(async () => {
+      const hearOne = async (before: Promise<void>, news: News): Promise<void> => {
+        await before
+        try {
           if (isListening) await follow(news)
-        })
-        tail = tail.catch((error: unknown) => {
+        } catch (error) {
           if (isListening) onFailure(error)
           isListening = false
-        })
+        }
+      }
+      const listener = (news: News): Promise<void> => {
+        tail = hearOne(tail, news)
         return tail
       }
       for (const news of told) void listener(news)
