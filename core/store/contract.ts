@@ -18,6 +18,7 @@ export interface Store extends AsyncDisposable {
   readonly rollouts: Rollouts
   readonly workers: Workers
   readonly stepCache: StoredStepCache
+  readonly stepLeases: StepLeases
   readonly tags: TagMoves
   /** Rejects if Redis does not answer. */
   ping(): Promise<void>
@@ -192,6 +193,18 @@ export interface Workers {
 export interface TagMoves {
   /** Runs `move` while no other build moves the tag, if no newer build has; whether it ran. */
   move(project: ProjectName, tag: string, number: number, move: () => Promise<void>): Promise<boolean>
+}
+
+/** Who runs a step of a scope: one of all workers at a time. */
+export interface StepLeases {
+  /** Waits until nobody else has it. A holder that dies loses it within seconds. */
+  take(scope: string, key: string, signal: AbortSignal): Promise<StepLease>
+}
+
+/** Kept alive until disposed, which gives it to the next who waits. */
+export interface StepLease extends AsyncDisposable {
+  /** Prolongs it; false where it was lost to another. */
+  confirm(): Promise<boolean>
 }
 
 /** The step cache that workers share; the builder's `StepCache` in the store's words. Values are opaque JSON. */

@@ -40,13 +40,15 @@ import type { Rollout } from '#domain/rollout'
  * | slip:workers                       | set     | workers                       | as its members                 |
  * | slip:step:SCOPE:KEY                | string  | step cache                    | 30 days after its last use     |
  * | slip:place:SCOPE:HASH              | string  | step cache                    | 30 days after it was written   |
+ * | slip:step-lease:SCOPE:KEY          | string  | step leases                   | while the step runs            |
  * | slip:cluster:objects               | hash    | write-object.lua              | until an object is deleted     |
  * | slip:cluster:version               | string  | write-object.lua              | always                         |
  * | slip:cluster:history               | stream  | write-object.lua              | the newest 4,000 changes       |
  * | slip:bull:…                        | various | BullMQ                        | BullMQ's                       |
  *
  * Lists (zsets) are ordered by `slip:sequence`, so that a cursor is a number and pages neither skip nor repeat.
- * Channels: slip:build-changed (`ID log` or `ID state`), slip:cancel (JSON), slip:rollout-changed (id).
+ * Channels: slip:build-changed (`ID log` or `ID state`), slip:cancel (JSON), slip:rollout-changed (id),
+ * slip:step-freed (the key of a lease).
  */
 export const keys = {
   projects: 'slip:projects',
@@ -84,6 +86,7 @@ export const keys = {
   workers: 'slip:workers',
   step: (scope: string, key: string) => `slip:step:${scope}:${key}`,
   place: (scope: string, place: string) => `slip:place:${scope}:${sha256(place)}`,
+  stepLease: (scope: string, key: string) => `slip:step-lease:${scope}:${key}`,
   clusterObjects: 'slip:cluster:objects',
   clusterVersion: 'slip:cluster:version',
   clusterHistory: 'slip:cluster:history',
@@ -94,6 +97,7 @@ export const channels = {
   buildChanged: 'slip:build-changed',
   cancel: 'slip:cancel',
   rolloutChanged: 'slip:rollout-changed',
+  stepFreed: 'slip:step-freed',
 } as const
 
 /** `NAMESPACE/DEPLOYMENT/CONTAINER`, as pages and events name a target. */

@@ -9,6 +9,7 @@ import { channels } from './keys.ts'
 import { createProjects } from './projects.ts'
 import { createRollouts } from './rollouts.ts'
 import { createStepCache } from './step-cache.ts'
+import { createStepLeases, type StepLeaseTimes } from './step-leases.ts'
 import { createTagMoves } from './tag-moves.ts'
 import { openTickets } from './tickets.ts'
 import { createTokens } from './tokens.ts'
@@ -17,6 +18,7 @@ import { createWorkers } from './workers.ts'
 export interface StoreOptions {
   /** Builds of one project that may run at once. */
   projectLimit?: number
+  stepLeases?: StepLeaseTimes
 }
 
 const PROJECT_LIMIT = 4
@@ -47,6 +49,7 @@ export async function openStore(redisUrl: string, options: StoreOptions = {}): P
     rollouts: createRollouts({ redis, announcements, builds }),
     workers: createWorkers(redis),
     stepCache: createStepCache(redis),
+    stepLeases: createStepLeases(redis, announcements, options.stepLeases),
     tags: createTagMoves(redis),
     async ping() {
       await redis.ping()
