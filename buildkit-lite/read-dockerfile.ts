@@ -36,6 +36,6 @@ export function dockerfileNames(path: string): string[] {
 
 /** In the words that other builders have for it. */
 export function missingDockerfile(path: string, cause?: unknown): SlipwayError {
-  const message = `failed to read dockerfile: open ${path}: no such file or directory`
+  const message = `failed to read dockerfile: open ${path}: no such file or directory. Another name is given with -f, or in the rule of the project`
   return new SlipwayError('dockerfile-invalid', message, cause === undefined ? {} : { cause })
 }

@@ -39,7 +39,7 @@ test.for(['directory', 'git'] as const)('a Dockerfile that is missing in a %s co
   for (const name of ['Dockerfile', 'Other'])
     await expect(nameOf(kind, { other: FROM }, name)).rejects.toMatchObject({
       kind: 'dockerfile-invalid',
-      message: `failed to read dockerfile: open ${name}: no such file or directory`,
+      message: `failed to read dockerfile: open ${name}: no such file or directory. Another name is given with -f, or in the rule of the project`,
     })
 })
 
