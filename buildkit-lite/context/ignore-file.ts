@@ -1,4 +1,5 @@
-import { SlipwayError } from '#domain/errors'
+import { SourceError } from '#domain/errors'
+import { renderExcerpt } from '../dockerfile/errors.ts'
 import type { ContextEntry } from './contract.ts'
 import { BadPattern } from './glob.ts'
 import { compileIgnore, type IgnoreLine, type IgnoreMatcher, parseIgnoreFile } from './ignore.ts'
@@ -25,24 +26,40 @@ export async function readIgnoreFile(read: ReadContextFile, dockerfile: string |
   for (const path of own === null ? ['.dockerignore'] : [own, '.dockerignore']) {
     const bytes = await read(path)
     if (bytes === null) continue
-    const lines = parseIgnoreFile(bytes.toString('utf8'))
-    return lines.length > 0 ? compile(path, lines) : null
+    const text = bytes.toString('utf8')
+    const lines = parseIgnoreFile(text)
+    return lines.length > 0 ? locating(path, text, lines) : null
   }
   return null
 }
 
-function compile(file: string, lines: readonly IgnoreLine[]): IgnoreFile {
+/** Shows a wrong pattern where it stands. */
+function locating(file: string, text: string, lines: readonly IgnoreLine[]): IgnoreFile {
+  const wrong = lines.find(({ pattern }) => badPattern(pattern) !== null)
+  if (!wrong) return compile(file, lines)
+  const { line, pattern } = wrong
+  const cause = badPattern(pattern)
+  const excerpt = renderExcerpt({ name: file, text }, { first: line, last: line })
+  throw new SourceError('context-invalid', `${file}: ${cause?.message}`, { file, line, excerpt }, { cause })
+}
+
+function badPattern(pattern: string): BadPattern | null {
   try {
-    const matcher = compileIgnore(lines.map(({ pattern }) => pattern))
-    const ruleFor = (path: string): IgnoreRule | null => {
-      const found = lines[matcher.decidedBy(path) ?? -1]
-      return found ? { file, ...found } : null
-    }
-    return { ...matcher, ruleFor }
+    compileIgnore([pattern])
+    return null
   } catch (error) {
-    if (!(error instanceof BadPattern)) throw error
-    throw new SlipwayError('context-invalid', `${file}: ${error.message}`, { cause: error })
+    if (error instanceof BadPattern) return error
+    throw error
   }
+}
+
+function compile(file: string, lines: readonly IgnoreLine[]): IgnoreFile {
+  const matcher = compileIgnore(lines.map(({ pattern }) => pattern))
+  const ruleFor = (path: string): IgnoreRule | null => {
+    const found = lines[matcher.decidedBy(path) ?? -1]
+    return found ? { file, ...found } : null
+  }
+  return { ...matcher, ruleFor }
 }
 
 /** The entries that stay; they must be sorted, so that parents come first. */

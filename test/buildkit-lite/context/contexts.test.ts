@@ -110,13 +110,16 @@ describe.for(['directory', 'git'] as const)('a %s context', (kind) => {
     await expect(context.readFile('inside', 3, signal)).rejects.toMatchObject({ kind: 'too-large' })
   })
 
-  test('a broken ignore file is said with its name', async () => {
-    await write('.dockerignore', 'a[\n')
+  test('a broken ignore file is shown at its line', async () => {
+    await write('.dockerignore', '# c\n*.log\na[\n')
     await write('a', 'x')
     await using context = await open()
     await expect(context.entries(signal)).rejects.toMatchObject({
       kind: 'context-invalid',
-      message: expect.stringContaining('.dockerignore: syntax error in pattern'),
+      message: expect.stringContaining('.dockerignore: syntax error in pattern "a["'),
+      file: '.dockerignore',
+      line: 3,
+      excerpt: expect.stringContaining('   3 | >>> a['),
     })
   })
 })
