@@ -4,7 +4,6 @@ import { type DiskObject, type DiskStore, diskTrash, namesIn } from '#host/disk-
 import { measureTree } from '#host/measure-tree'
 import { openSys } from '#host/sys'
 import { openCacheLock } from '../solver/cache-locks.ts'
-import { hide } from './remove-unused.ts'
 
 /** The directories behind `--mount=type=cache`. Who has one holds its lock; the lock's time is that of its last use. */
 export function openCacheMountFiles(stateDir: string): DiskStore {
@@ -24,7 +23,7 @@ export function openCacheMountFiles(stateDir: string): DiskStore {
       const gone = new Set<string>()
       for (const id of ids) {
         await using lock = await openCacheLock(openSys(), lockOf(id), { isUse: false })
-        if (lock.tryExclusive() && (await hide(join(root, id), trash.name()))) gone.add(id)
+        if (lock.tryExclusive() && (await trash.take(join(root, id)))) gone.add(id)
       }
       await trash.empty()
       return gone

@@ -79,12 +79,11 @@ export function planRemovals(all: readonly Candidate[], allowed: number, nowMs: 
     [() => true, 'used longest ago'],
   ] as const) {
     for (const object of rest) {
-      if (keptBytes <= allowed) return removals
+      // A limit of nothing has no use for what is empty either.
+      if (keptBytes <= allowed && allowed > 0) return removals
       if (isDue(object)) remove(object, reason)
     }
   }
-  // A limit of nothing has no use for what is empty either.
-  if (allowed === 0) for (const object of rest) remove(object, 'used longest ago')
   return removals
 }
 

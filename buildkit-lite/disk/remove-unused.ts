@@ -1,5 +1,3 @@
-import { mkdir, rename } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import type { DiskTrash } from '#host/disk-store'
 import { whileNobodyBegins } from '#host/disk-use'
 import { openSys } from '#host/sys'
@@ -23,7 +21,7 @@ export async function removeUnused(
     for (const id of ids) {
       const usedMs = await usedAtMs(id)
       if (usedMs === null || isUsed(usedMs, usedSinceMs)) continue
-      if (await hide(pathOf(id), trash.name())) gone.add(id)
+      if (await trash.take(pathOf(id))) gone.add(id)
     }
     return gone
   })
@@ -33,16 +31,4 @@ export async function removeUnused(
 
 function isSince(usedAtMs: number, usedSinceMs: number): boolean {
   return usedAtMs >= usedSinceMs
-}
-
-/** False where it is gone already. */
-export async function hide(path: string, to: string): Promise<boolean> {
-  try {
-    await mkdir(dirname(to), { recursive: true, mode: 0o700 })
-    await rename(path, to)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-    throw error
-  }
 }

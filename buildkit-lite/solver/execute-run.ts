@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { SlipwayError } from '#domain/errors'
+import { messageOf, SlipwayError } from '#domain/errors'
 import { isDiskFull } from '#host/disk-space'
 import type { Container, ContainerSpec, NetworkNamespace } from '#sandbox'
 import type { RunOperation } from '../plan/plan.ts'
@@ -63,21 +63,25 @@ async function runContainer(
   ])
   signal.throwIfAborted()
   if (exit.code === 0) return
-  const error = exitError(run, exit, { limits: spec.limits, tail: tail.end() })
-  // What it wrote is still there: it may be what filled the disk, and what failed for it.
-  if (!(await isDiskFull(scope.tools.stateDir))) throw error
-  throw new SlipwayError('disk-full', `No space is left on the disk: ${error.message}`, { cause: error })
+  throw await orDiskFull(scope, exitError(run, exit, { limits: spec.limits, tail: tail.end() }))
+}
+
+/** What a program wrote is still there when it ends: it may be what filled the disk, and what failed for it. */
+async function orDiskFull({ tools }: StepScope, error: unknown): Promise<unknown> {
+  if (!(await isDiskFull(tools.stateDir))) return error
+  return new SlipwayError('disk-full', `No space is left on the disk: ${messageOf(error)}`, { cause: error })
 }
 
 async function startContainer(
-  { tools }: StepScope,
+  scope: StepScope,
   run: RunOperation,
   ...[spec, signal]: [ContainerSpec, AbortSignal]
 ): Promise<Container> {
   try {
-    return await tools.containers.start(spec, signal)
+    return await scope.tools.containers.start(spec, signal)
   } catch (error) {
-    throw startFailure(run, error)
+    signal.throwIfAborted()
+    throw await orDiskFull(scope, startFailure(run, error))
   }
 }
 

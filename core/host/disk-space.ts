@@ -35,9 +35,11 @@ export function isDiskFullError(error: unknown): boolean {
 export async function explainDiskFull(error: unknown, dataDir: string): Promise<unknown> {
   if (!isDiskFullError(error)) return error
   const { freeBytes, totalBytes } = await diskSpace(dataDir)
-  const state = `${dataDir} has ${formatBytes(freeBytes)} of ${formatBytes(totalBytes)} free, run slipway gc to make space`
+  const free = `${formatBytes(freeBytes)} of ${formatBytes(totalBytes)} free`
+  const state = `${dataDir} has ${free} without what did not fit; run slipway gc to make space`
   if (messageOf(error).includes(dataDir) && error instanceof SlipwayError && error.kind === 'disk-full') return error
-  const message = `The disk is full: ${messageOf(error)}; ${state}`
+  const isSaid = messageOf(error).startsWith('No space is left')
+  const message = `${isSaid ? '' : 'No space is left on the disk: '}${messageOf(error)}; ${state}`
   if (error instanceof SourceError) return new SourceError('disk-full', message, error, { cause: error })
   return new SlipwayError('disk-full', message, { cause: error })
 }

@@ -1,5 +1,5 @@
-import { opendir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, opendir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { newId } from './new-id.ts'
 
 /** What is kept below a data directory only to be faster the next time. */
@@ -36,8 +36,8 @@ export interface DiskStore {
 
 /** A place for what was renamed out of sight and is on its way to deletion. */
 export interface DiskTrash {
-  /** A new name in it. */
-  name(): string
+  /** Takes something out of sight at once; false where it is gone already. */
+  take(path: string): Promise<boolean>
   /** Deletes everything in it, also what a killed process left there. */
   empty(): Promise<void>
 }
@@ -45,12 +45,26 @@ export interface DiskTrash {
 /** `prefix` tells ours from what others keep in the same directory. */
 export function diskTrash(dir: string, prefix: string): DiskTrash {
   return {
-    name: () => join(dir, newId(prefix)),
+    take: (path) => hide(path, join(dir, newId(prefix))),
     async empty() {
       for await (const name of namesIn(dir))
         if (name.startsWith(prefix)) await rm(join(dir, name), { recursive: true, force: true })
     },
   }
+}
+
+async function hide(path: string, target: string): Promise<boolean> {
+  try {
+    await mkdir(dirname(target), { recursive: true, mode: 0o700 })
+    await rename(path, target)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return false
+    if (code !== 'ENOSPC') throw error
+    // Not even a name fits on the disk: this is slower, and makes space for names.
+    await rm(path, { recursive: true, force: true })
+  }
+  return true
 }
 
 /** The names in a directory, some at a time; none where it is not there. */

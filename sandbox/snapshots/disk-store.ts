@@ -1,5 +1,5 @@
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { type Damage, type DiskObject, type DiskStore, diskTrash, namesIn } from '#host/disk-store'
 import { whileNobodyBegins } from '#host/disk-use'
@@ -80,7 +80,7 @@ async function removeSnapshots(place: Place, ids: readonly string[]): Promise<Re
       const stats = await stat(join(dir, RECORD_FILE)).catch(() => null)
       if (used.has(id) || (children.get(id) ?? 0) > 0 || (stats?.mtimeMs ?? 0) >= usedSinceMs) continue
       const record = await readRecord(dir)
-      if (!(await renamed(dir, trash.name()))) continue
+      if (!(await trash.take(dir))) continue
       gone.add(id)
       for (const parent of record?.parents ?? []) children.set(parent, (children.get(parent) ?? 1) - 1)
     }
@@ -102,17 +102,6 @@ async function countChildren(layout: Layout): Promise<{ children: Map<string, nu
 
 async function changedAtNs({ committed }: Layout): Promise<bigint | null> {
   return (await stat(committed, { bigint: true }).catch(() => null))?.mtimeNs ?? null
-}
-
-async function renamed(from: string, to: string): Promise<boolean> {
-  try {
-    await mkdir(dirname(to), { recursive: true, mode: 0o700 })
-    await rename(from, to)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-    throw error
-  }
 }
 
 /** What stands on a damaged snapshot is damaged, too, and comes before it, as it has to go before it. */

@@ -15,6 +15,13 @@ export interface Ended {
   stderr: string
 }
 
+/** Runs `slipway gc` on a data directory. */
+export async function gc(dataDir: string, flags: readonly string[]): Promise<Ended> {
+  const { PATH, HOME } = process.env
+  const child = spawn(SLIPWAY, ['gc', ...flags], { env: { PATH, HOME, SLIPWAY_DATA: dataDir } })
+  return await new Running(child).ended
+}
+
 /** A data directory, a base image and a context of its own for builds with the real command. */
 export class Bench implements AsyncDisposable {
   readonly dir: string

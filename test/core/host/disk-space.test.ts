@@ -28,7 +28,7 @@ test('the error names the place, and what is free there', async () => {
   const explained = await explainDiskFull(enospc, '/tmp')
   expect(explained).toMatchObject({ kind: 'disk-full', cause: enospc })
   expect((explained as Error).message).toMatch(
-    /^The disk is full: ENOSPC: no space left .*; \/tmp has .* free, run slipw/,
+    /^No space is left on the disk: ENOSPC: no space .*; \/tmp has .* free without .*run slipway gc/,
   )
   expect((explained as Error).message).toContain(`of ${formatBytes(totalBytes)} free`)
   expect(await explainDiskFull(explained, '/tmp')).toBe(explained)
