@@ -135,6 +135,8 @@ function compilePattern(line: string, index: number): IgnorePattern | null {
     return null
   }
   const clean = posix.normalize(written).replace(/(?<=.)\/+$/, '')
+  // The root leaves nothing of the pattern but its mark.
+  if (negated && clean === '/') throw new BadPattern('illegal exclusion pattern: "!"')
   const pattern = clean.length > 1 && clean.startsWith('/') ? clean.slice(1) : clean
   const literal = /^[^*?[\\]*/.exec(pattern)?.[0] ?? ''
   return { index, negated, text: pattern, literal, matches: compileMatch(pattern) }

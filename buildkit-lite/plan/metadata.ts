@@ -30,8 +30,7 @@ export function applyMetadata(state: StageState, instruction: MetadataInstructio
       config.Shell = [...instruction.args]
       return done(`SHELL [${instruction.args.join(' ')}]`)
     case 'USER':
-      config.User = expander.word(instruction.value)
-      return done(`USER ${config.User}`)
+      return done(applyUser(state, expander.word(instruction.value)))
     case 'MAINTAINER':
       state.image.author = instruction.value
       return done(`MAINTAINER ${instruction.value}`)
@@ -91,6 +90,13 @@ function applyCommand(state: StageState, instruction: Extract<Instruction, { kin
   if (instruction.kind === 'CMD' && args.length === 0) delete config.Cmd
   if (instruction.kind === 'ENTRYPOINT' && args.length === 0) delete config.Entrypoint
   return `${instruction.kind} ${quoteList(args)}`
+}
+
+/** A user of no name is none in the config. */
+function applyUser(state: StageState, user: string): string {
+  if (user === '') delete state.config.User
+  else state.config.User = user
+  return `USER ${user}`
 }
 
 function applyPorts(state: StageState, words: readonly string[], expander: Expander): string {

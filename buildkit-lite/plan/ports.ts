@@ -43,7 +43,7 @@ function checkHostPorts(text: string, { ports, range }: { ports: Range; range: s
 function readRange(text: string): Range | null {
   const [start = '', end = start, more] = text.split('-')
   const range = { start: Number(start), end: Number(end) }
-  const valid = [start, end].every((port) => /^\d+$/.test(port) && Number(port) <= MAX_PORT)
+  const valid = [start, end].every((port) => /^\+?\d+$/.test(port) && Number(port) <= MAX_PORT)
   return valid && more === undefined && range.end >= range.start ? range : null
 }
 

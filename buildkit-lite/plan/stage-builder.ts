@@ -73,7 +73,8 @@ function openTurn(
     ...place,
     expander: {
       word: (text) => read(text, variables, { escape }).text,
-      words: (text) => read(text, variables, { escape }).words,
+      // Ports of variables that are not set are no ports: nothing to warn of.
+      words: (text) => expand(text, variables, { escape }).words,
     },
     read,
     addStep: (operation) => {

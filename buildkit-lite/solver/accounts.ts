@@ -49,18 +49,17 @@ export function readAccounts(root: string): Accounts {
 
 /**
  * USER for a RUN: a number is always a uid; its primary and further groups come from the files; an explicit group
- * stands alone.
+ * stands alone. Without a USER it is 0.
  */
 export function resolveRunUser(user: string, accounts: Accounts): RunUser {
-  const { name, groupName } = splitUser(user)
+  const { name, groupName } = splitUser(user || '0')
   const account = isNumber(name)
     ? accounts.passwd?.find((one) => one.uid === Number(name))
     : accounts.passwd?.find((one) => one.name === (name || 'root'))
-  const isRoot = name === '' || name === 'root'
-  if (!account && !isNumber(name) && !isRoot)
+  if (!account && !isNumber(name) && name !== '')
     throw new SlipwayError('step-failed', `unable to find user ${name}: no matching entries in passwd file`)
   const uid = account?.uid ?? (isNumber(name) ? Number(name) : 0)
-  const home = account?.home ?? (uid === 0 ? '/root' : '/')
+  const home = account?.home ?? '/'
   if (groupName) {
     const gid = findGroup(groupName, accounts)
     return { uid, gid, additionalGids: [gid], home }
@@ -68,7 +67,7 @@ export function resolveRunUser(user: string, accounts: Accounts): RunUser {
   const memberOf = account ? (accounts.group ?? []).filter((group) => group.members.includes(account.name)) : []
   const gid = account?.gid ?? 0
   // The primary group is among them, as in a login.
-  const additionalGids = user === '' ? [] : [...new Set([gid, ...memberOf.map((group) => group.gid)])]
+  const additionalGids = [...new Set([gid, ...memberOf.map((group) => group.gid)])]
   return { uid, gid, additionalGids, home }
 }
 

@@ -4,6 +4,7 @@ import { SlipwayError } from '#domain/errors'
 export type ModeChange = { kind: 'octal'; mode: number } | { kind: 'symbolic'; clauses: readonly Clause[] }
 
 interface Clause {
+  /** Of `ugoa`; empty is everybody. */
   who: string
   operator: string
   /** Of `rwxXst`, and of `ugo`, whose permissions are copied. */
@@ -34,7 +35,7 @@ export function badMode(text: string): string {
 function readClauses(part: string): Clause[] {
   const [, who = '', actions = ''] = CLAUSE.exec(part) ?? []
   return [...actions.matchAll(/([-+=])([rwxXstugo]*)/g)].map(([, operator = '', permissions = '']) => ({
-    who: who === '' || who.includes('a') ? 'ugo' : who,
+    who,
     operator,
     permissions,
   }))
@@ -48,31 +49,57 @@ export function changeMode(change: ModeChange, mode: number, isDirectory: boolea
   return change.clauses.reduce((current, clause) => applyClause(clause, current, isExecutable), mode)
 }
 
-/** Whose bits stand where, with the special bit that goes with them. */
-const CLASSES = [
-  { letter: 'u', shift: 6, special: 0o4000 },
-  { letter: 'g', shift: 3, special: 0o2000 },
-  { letter: 'o', shift: 0, special: 0 },
-] as const
+/** What a class reaches, with the special bit that goes with it; `a` leaves the sticky bit alone. */
+const REACH: Readonly<Record<string, number>> = { u: 0o4700, g: 0o2070, o: 0o007, a: 0o6777 }
+const BITS: Readonly<Record<string, number>> = { r: 0o444, w: 0o222, x: 0o111 }
+const SHIFT: Readonly<Record<string, number>> = { u: 6, g: 3, o: 0 }
 const STICKY = 0o1000
 
-function applyClause({ who, operator, permissions }: Clause, mode: number, isExecutable: boolean): number {
-  const has = (letter: string): boolean => permissions.includes(letter)
-  const copied = CLASSES.reduce((bits, { letter, shift }) => bits | (has(letter) ? (mode >> shift) & 7 : 0), 0)
-  const triple = copied | (has('r') ? 4 : 0) | (has('w') ? 2 : 0) | (has('x') || (has('X') && isExecutable) ? 1 : 0)
-  let bits = 0
+/** Letters count in their order: one of `ugo` applies what stands before it, then copies. */
+function applyClause({ who, operator, permissions }: Clause, before: number, isExecutable: boolean): number {
+  let mode = before
   let reach = 0
-  for (const { letter, shift, special } of CLASSES) {
-    if (!who.includes(letter)) continue
-    bits |= (triple << shift) | (has('s') ? special : 0)
-    reach |= (7 << shift) | special
+  for (const letter of who) reach |= REACH[letter] ?? 0
+  let pending = 0
+  let pendingExecute = 0
+  let isCleared = operator !== '='
+  const apply = (): void => {
+    if (operator === '=') mode &= ~(reach || 0o6777)
+    isCleared = true
+    const bits = pending & (reach || MAX_MODE)
+    mode = operator === '-' ? mode & ~bits : mode | bits
+    pending = 0
   }
-  // It is nothing that others alone could have.
-  if (has('t') && who !== 'o') {
-    bits |= STICKY
-    reach |= STICKY
+  const applyExecute = (): void => {
+    mode |= pendingExecute & (reach || MAX_MODE)
+    pendingExecute = 0
   }
+  for (const letter of permissions) {
+    // Others alone can have neither a special bit nor the sticky one.
+    const takesSpecial = reach === 0 || (reach & ~0o007) !== 0
+    if (letter in SHIFT) {
+      if (pending !== 0) apply()
+      applyExecute()
+      mode = copyBits({ mode, reach, operator }, letter)
+      isCleared = true
+    } else if (letter === 's') pending |= takesSpecial ? 0o6000 : 0
+    else if (letter === 't') {
+      // Where nobody is named it reaches the sticky bit and nothing else.
+      reach |= takesSpecial ? STICKY : 0
+      pending |= takesSpecial ? STICKY : 0
+    } else if (letter === 'X' && operator !== '-') pendingExecute = isExecutable ? 0o111 : 0
+    else pending |= BITS[letter.toLowerCase()] ?? 0
+  }
+  if (pending !== 0 || !isCleared) apply()
+  applyExecute()
+  return mode
+}
+
+/** Permissions alone are copied and replaced: setuid and setgid stay. */
+function copyBits({ mode, reach, operator }: { mode: number; reach: number; operator: string }, from: string): number {
+  const targets = reach === 0 ? 0o777 : reach & 0o777
+  const bits = (((mode >> (SHIFT[from] ?? 0)) & 7) * 0o111) & targets
   if (operator === '+') return mode | bits
   if (operator === '-') return mode & ~bits
-  return (mode & ~reach) | bits
+  return (mode & ~targets) | bits
 }

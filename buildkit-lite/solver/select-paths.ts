@@ -55,29 +55,36 @@ function follow(tree: FileTree, path: InnerPath, name: string): Selected {
   return { path: real, name, entry, parents: [], keepsParents: false }
 }
 
-/** Paths that match, component by component. */
+/** Paths that match, component by component. Links are followed up to the first wildcard and none after it. */
 function expand(tree: FileTree, pattern: InnerPath): InnerPath[] {
-  let found: InnerPath[] = ['/']
-  for (const component of pattern.slice(1).split('/')) {
-    const next = new Set<InnerPath>()
-    for (const directory of found) {
-      for (const path of expandComponent(tree, directory, component)) next.add(path)
-    }
-    found = [...next]
+  const components = pattern.slice(1).split('/')
+  const wildAt = components.findIndex(hasWildcard)
+  const start = findStart(tree, `/${components.slice(0, wildAt).join('/')}`)
+  let found = start === null ? [] : [start]
+  for (const component of components.slice(wildAt)) {
+    found = found.flatMap((directory) => expandComponent(tree, directory, component))
   }
-  return found.filter((path) => path !== '/').sort()
+  return found.sort()
+}
+
+/** Where the wildcards begin. Nothing matches below a link that leads nowhere; what is not there at all is missing. */
+function findStart(tree: FileTree, path: InnerPath): InnerPath | null {
+  const lookUp = (inner: InnerPath): TreeEntry | null => tree.lookUp(inner)
+  const real = resolveIn(lookUp, path)
+  if (real === '/' || tree.lookUp(real)) return real
+  if (tree.lookUp(resolveIn(lookUp, path, false))) return null
+  throw new MissingSourceError(path, tree)
 }
 
 function expandComponent(tree: FileTree, directory: InnerPath, component: string): InnerPath[] {
+  if (directory !== '/' && tree.lookUp(directory)?.kind !== 'directory') return []
   if (!hasWildcard(component)) {
-    const path = resolveIn((inner) => tree.lookUp(inner), joinInner(directory, component), false)
-    const entry = tree.lookUp(path)
-    return entry ? [entry.kind === 'symlink' ? joinInner(directory, component) : path] : []
+    const path = joinInner(directory, component)
+    return tree.lookUp(path) ? [path] : []
   }
   const pattern = compile(component)
-  const real = resolveIn((inner) => tree.lookUp(inner), directory)
   return tree
-    .names(real)
+    .names(directory)
     .filter((name) => matchTokens(pattern, toText(name)))
     .map((name) => joinInner(directory, name))
 }

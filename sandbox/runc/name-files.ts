@@ -39,8 +39,6 @@ export function hostsText(hostname: string, address: string | null): string {
   const lines = [
     `127.0.0.1\t${loopback}`,
     '::1\tlocalhost ip6-localhost ip6-loopback',
-    'ff02::1\tip6-allnodes',
-    'ff02::2\tip6-allrouters',
     ...(address === null || hostname === '' ? [] : [`${address}\t${hostname}`]),
   ]
   return `${lines.join('\n')}\n`

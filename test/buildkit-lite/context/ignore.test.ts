@@ -79,6 +79,8 @@ test.for([
   ['[]a]', 'syntax error in pattern'],
   ['a\\', 'syntax error in pattern'],
   ['!', 'illegal exclusion pattern: "!"'],
+  ['!/', 'illegal exclusion pattern: "!"'],
+  ['! /a/..', 'illegal exclusion pattern: "!"'],
 ] as const)('%s is refused: %s', ([pattern, message]) => {
   expect(() => compileIgnore([pattern])).toThrow(message)
 })

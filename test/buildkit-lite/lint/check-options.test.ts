@@ -166,7 +166,7 @@ test('each word that is expanded is reported once, and those that are not are no
     'COPY --chown=$a f$b /$c': 'a b c',
     'COPY ["$a", "/$b"]': 'a b',
     'ENV $a=$b c=$d': 'a b d',
-    'EXPOSE 80$a': 'a',
+    'EXPOSE 80$a': '',
     'LABEL $a=$b': 'a b',
     'STOPSIGNAL SIGTERM$a': 'a',
     'USER u$a': 'a',

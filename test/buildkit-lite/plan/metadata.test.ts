@@ -40,7 +40,9 @@ describe('config and history', () => {
     ['VOLUME /b /a', { Volumes: { '/a': {}, '/b': {} } }, ['- VOLUME [/b /a]']],
     ['ENV V=/x\nVOLUME ["$V", "/b c"]', { Volumes: { '/x': {}, '/b c': {} } }, ['- ENV V=/x', '- VOLUME [/x /b c]']],
     ['USER a:b', { User: 'a:b' }, ['- USER a:b']],
-    ['USER $NO', { User: '' }, ['- USER ']],
+    ['USER $NO', { User: undefined }, ['- USER ']],
+    ['USER a\nUSER $NO', { User: undefined }, ['- USER a', '- USER ']],
+    ['EXPOSE +80', { ExposedPorts: { '80/tcp': {} } }, ['- EXPOSE [80/tcp]']],
     [
       'SHELL ["/bin/bash", "-ec"]\nCMD a',
       { Shell: ['/bin/bash', '-ec'], Cmd: ['/bin/bash', '-ec', 'a'] },

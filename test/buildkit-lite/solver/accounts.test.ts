@@ -18,7 +18,7 @@ const accounts: Accounts = {
 }
 
 test.for<[string, { uid: number; gid: number; additionalGids: number[]; home: string }]>([
-  ['', { uid: 0, gid: 0, additionalGids: [], home: '/root' }],
+  ['', { uid: 0, gid: 0, additionalGids: [0, 10], home: '/root' }],
   ['root', { uid: 0, gid: 0, additionalGids: [0, 10], home: '/root' }],
   ['app', { uid: 1001, gid: 1002, additionalGids: [1002, 10], home: '/home/app' }],
   ['1001', { uid: 1001, gid: 1002, additionalGids: [1002, 10], home: '/home/app' }],
@@ -30,6 +30,20 @@ test.for<[string, { uid: number; gid: number; additionalGids: number[]; home: st
   ['77', { uid: 77, gid: 0, additionalGids: [0], home: '/' }],
 ])('USER %s', ([user, expected]) => {
   expect(resolveRunUser(user, accounts)).toEqual(expected)
+})
+
+test.for<[string, { uid: number; gid: number; additionalGids: number[]; home: string }]>([
+  ['', { uid: 0, gid: 0, additionalGids: [0], home: '/' }],
+  ['0', { uid: 0, gid: 0, additionalGids: [0], home: '/' }],
+  [':5', { uid: 0, gid: 5, additionalGids: [5], home: '/' }],
+])('USER "%s" of an image without accounts', ([user, expected]) => {
+  expect(resolveRunUser(user, { passwd: null, group: null })).toEqual(expected)
+})
+
+test('root is a name like others where nobody has it', () => {
+  expect(() => resolveRunUser('root', { passwd: [], group: [] })).toThrow(
+    'unable to find user root: no matching entries in passwd file',
+  )
 })
 
 test.for<[string, string]>([

@@ -54,6 +54,13 @@ test.for<[string, [string, string][]]>([
   ['here', [['/d2', 'here']]],
   ['here/s/k', [['/d2/s/k', 'k']]],
   ['h*', [['/d2', 'here']]],
+  // Before a wildcard they are followed, after it they are not.
+  ['here/*', [['/d2/s', 's']]],
+  ['*/s', [['/d2/s', 's']]],
+  ['*/loop', []],
+  ['d?/none*', []],
+  ['a.txt/*', []],
+  ['nowhere/*', []],
 ])('%s', ([source, expected]) => {
   expect(select(source)).toEqual(expected)
 })
@@ -103,4 +110,8 @@ const walked = (exclude: string[]) =>
 test('what is excluded is left out, and what is taken back brings its parents', () => {
   expect(walked(['*', '!d2/s/k'])).toEqual(['d2', 'd2/s', 'd2/s/k'])
   expect(walked(['**/*.txt', 'd2', 'escape', 'here', 'loop', 'nowhere'])).toEqual(['d1', 'd1/f'])
+})
+
+test.for(['none/*', 'd1/none/*.txt', 'none/deep/[a-c]'])('%s has nowhere to look', (source) => {
+  expect(() => select(source)).toThrow(MissingSourceError)
 })
