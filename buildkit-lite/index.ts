@@ -32,7 +32,13 @@ export { dockerfileNames, MAX_DOCKERFILE_BYTES, missingDockerfile } from './read
 export type { Credentials, Registry, RegistryOptions } from './registry/contract.ts'
 export { createRegistry } from './registry/create-registry.ts'
 export { dockerCredentials } from './registry/docker-credentials.ts'
-export { type FetchOptions, fetchGitContext, fetchUrlContext, openCheckedOutContext } from './remote/fetch-context.ts'
+export {
+  type FetchOptions,
+  fetchGitContext,
+  fetchUrlContext,
+  openCheckedOutContext,
+  openPushedContext,
+} from './remote/fetch-context.ts'
 export {
   type CachePlace,
   type CacheSource,

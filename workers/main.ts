@@ -1,13 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import {
-  build,
-  createGitShared,
-  createSharedWork,
-  openBlobStore,
-  openCheckedOutContext,
-  openGitContext,
-} from '#buildkit-lite'
+import { build, createSharedWork, openBlobStore } from '#buildkit-lite'
 import { type Config, readConfig } from '#host/config'
 import { makeDataDir } from '#host/data-dir'
 import { openLease } from '#host/disk-use'
@@ -20,6 +13,7 @@ import type { Store } from '#store/contract'
 import { openStore } from '#store/open-store'
 import { createCollector } from './collector.ts'
 import { createDiskGuard } from './disk-guard.ts'
+import { contextOpener } from './git-context.ts'
 import { openGitMirrors } from './git-mirror.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import { takeIdentity } from './identity.ts'
@@ -99,15 +93,12 @@ async function openDeps(config: Config, store: Store, sandbox: Sandbox): Promise
   await rm(checkoutRoot, { recursive: true, force: true })
   for (const dir of [checkoutRoot, stateDir]) await mkdir(dir, { recursive: true, mode: 0o700 })
   const { containers, snapshots, networks } = sandbox
-  const shared = createGitShared()
+  const sharedWork = createSharedWork()
   return {
     store,
     registryHost: config.registryHost,
     mirrors: openGitMirrors(join(dataDir, 'git')),
-    openContext: ({ keepGitDir, ...source }, stop) =>
-      keepGitDir
-        ? openCheckedOutContext({ ...source, checkoutRoot }, stop)
-        : openGitContext({ ...source, checkoutRoot, shared }, stop),
+    openContext: contextOpener({ checkoutRoot, stateDir, sharedWork }),
     build,
     openRegistry: registryOpener(config, await readRegistries(config.registriesFile)),
     tools: {
@@ -117,7 +108,7 @@ async function openDeps(config: Config, store: Store, sandbox: Sandbox): Promise
       blobs: await openBlobStore(join(dataDir, 'blobs')),
       cache: createStepCache(store.stepCache),
       stateDir,
-      sharedWork: createSharedWork(),
+      sharedWork,
       limits: { stepMemoryBytes: config.stepMemoryBytes, stepPids: config.stepPids, stepCpus: null },
     },
     entitlements: config.entitlements,

@@ -1,5 +1,6 @@
 import { type BuildRequest, type BuildTools, type BuiltImage, pushByDigest, type Registry } from '#buildkit-lite'
 import type { Build } from '#domain/build'
+import type { ProjectName } from '#domain/ids'
 import { parseImageReference } from '#domain/image-reference'
 import { explainDiskFull } from '#host/disk-space'
 import type { Logger } from '#host/log'
@@ -38,7 +39,16 @@ export interface BuildDeps {
  * `keepGitDir` says that `.git` is to be one of its files.
  */
 export type OpenContext = (
-  source: { gitDir: string; commit: string; subdirectory: string; dockerfile?: string; keepGitDir: boolean },
+  source: {
+    gitDir: string
+    commit: string
+    subdirectory: string
+    dockerfile?: string
+    keepGitDir: boolean
+    /** Whose it is, and where it was cloned from, for submodules; a repository that was pushed to us has no URL. */
+    project?: ProjectName
+    repository?: string | null
+  },
   signal: AbortSignal,
 ) => Promise<BuildRequest['context']>
 
@@ -87,13 +97,14 @@ async function makeImage(running: Running, signal: AbortSignal): Promise<{ rollo
   const { store, now } = deps
   await using _lease = await deps.lease?.()
   const project = await store.projects.get(build.project)
+  const repository = project?.repository ?? null
   const { repositoryDir, message, author } = await deps.mirrors.fetch(
-    { project: build.project, repository: project?.repository ?? null, ref: build.ref, commit: build.commit },
+    { project: build.project, repository, ref: build.ref, commit: build.commit },
     signal,
   )
   reporter.event({ kind: 'source-fetched', atMs: now(), commit: build.commit, message, author })
   const registry = deps.openRegistry(running.token)
-  const image = await solve(running, repositoryDir, registry, signal)
+  const image = await solve(running, { repositoryDir, repository }, registry, signal)
   const { manifestDigest: digest, sizeBytes } = image
   const name = `${deps.registryHost}/${build.project}`
   reporter.event({ kind: 'image-ready', atMs: now(), name, digest, sizeBytes })
@@ -112,11 +123,13 @@ async function makeImage(running: Running, signal: AbortSignal): Promise<{ rollo
 
 async function solve(
   { deps, claim, reporter }: Running,
-  repositoryDir: string,
+  { repositoryDir, repository }: { repositoryDir: string; repository: string | null },
   registry: Registry,
   signal: AbortSignal,
 ): Promise<BuiltImage> {
-  await using request = await buildRequest(claim.build, repositoryDir, deps.openContext, signal)
+  const { project } = claim.build
+  const openContext: OpenContext = (source, stop) => deps.openContext({ ...source, project, repository }, stop)
+  await using request = await buildRequest(claim.build, repositoryDir, openContext, signal)
   const report = reportSolve(reporter, claim.attempt, deps.now)
   const run = { ...request.run, entitlements: deps.entitlements }
   return deps.build({ ...request, run }, { ...deps.tools, registry, report, now: deps.now }, signal)

@@ -5,6 +5,7 @@ import { SlipwayError } from '#domain/errors'
 import type { BuildContext } from '../context/contract.ts'
 import { openDirectoryContext } from '../context/directory-context.ts'
 import { type GitContextOptions, openGitContext } from '../context/git-context.ts'
+import { checkObjects } from '../context/git-objects.ts'
 import type { GitSource } from '../context/git-url.ts'
 import { openTarContext } from '../context/tar-context.ts'
 import { cleanPath, onDisk } from '../solver/beneath.ts'
@@ -66,6 +67,52 @@ export async function fetchGitContext(
 export async function openCheckedOutContext(options: GitContextOptions, signal: AbortSignal): Promise<BuildContext> {
   return await openWhole(options, { parts: [], url: null }, signal)
 }
+
+/** Where the repository of a commit came from, for the submodules of it. */
+interface PushedFrom {
+  /** Null where it was pushed to us, so that nothing tells where its neighbours are. */
+  url: string | null
+  /** The value of the header for places of http on the same host. */
+  authorization: string | null
+  /** Builds of one scope may use what another one has fetched. */
+  scope: string
+  /** For submodules on other hosts, which a push may name as it likes. */
+  tools: GitTools
+}
+
+/** A commit that is here already, with its submodules, which are fetched. */
+export async function openPushedContext(
+  place: GitContextOptions & { keepGitDir: boolean },
+  from: PushedFrom,
+  signal: AbortSignal,
+): Promise<BuildContext> {
+  const { keepGitDir, ...options } = place
+  const { shared: _, ...own } = options
+  const parts = await asContext(() => fetchSubmodules(place, from, signal))
+  if (parts.length > 0) return await openWhole(own, { parts, url: keepGitDir ? null : undefined }, signal)
+  return keepGitDir ? await openCheckedOutContext(own, signal) : await openGitContext(options, signal)
+}
+
+async function fetchSubmodules(
+  { gitDir, commit, subdirectory }: GitContextOptions,
+  { url, authorization, scope, tools }: PushedFrom,
+  signal: AbortSignal,
+): Promise<Part[]> {
+  const [modules] = await checkObjects(gitDir, [`${commit}:.gitmodules`], signal)
+  if (modules?.type !== 'blob') return []
+  const parts: Part[] = []
+  const add = async (part: Part): Promise<void> => {
+    parts.push(part)
+  }
+  const asked = { url: url ?? PUSHED, ref: null, authorization, scope, commit, subdirectory }
+  const homeTools = url === null ? tools : { ...tools, access: { allowPrivate: true } }
+  const request = { ...asked, submodules: true, keepGitDir: false }
+  await addSubmodules(request, { gitDir, tools, homeTools, add }, signal)
+  return parts
+}
+
+/** What a submodule's address is relative to where the repository has none itself; it is of no kind that is fetched. */
+const PUSHED = 'pushed:///'
 
 interface Part {
   /** Where it stands in the whole, latin1-exact. */

@@ -66,10 +66,8 @@ export function resolveUrl(named: string, parent: string): string {
   if (REMOTE.test(whole) || SCP.test(whole)) return whole
   // Who may name a repository of this machine names all of its submodules with it.
   if (parent.startsWith('file://') && whole.startsWith('file://')) return whole
-  throw new SlipwayError(
-    'step-failed',
-    `Submodule address "${named}" of ${parent} is refused: expected http, ssh or git`,
-  )
+  const from = parent.startsWith('pushed:') ? 'a repository that was pushed here' : parent
+  throw new SlipwayError('step-failed', `Submodule address "${named}" of ${from} is refused: expected http, ssh or git`)
 }
 
 function resolveRelative(named: string, parent: string): string {

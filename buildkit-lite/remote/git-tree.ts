@@ -70,6 +70,8 @@ interface Above {
   /** Of the whole tree before a subdirectory is taken. */
   prefix: string
   depth: number
+  /** Whether all repositories above it are on the host of the first one. */
+  isTrusted: boolean
 }
 
 /** Hands over each submodule of a commit, and of those, below the subdirectory; parents come first. */
@@ -78,33 +80,39 @@ export async function addSubmodules(
   {
     gitDir,
     tools,
+    homeTools,
     add,
   }: {
     gitDir: string
     tools: GitTools
+    /** For submodules on the host of the repository itself; `tools` if not given. */
+    homeTools?: GitTools
     add: (part: { prefix: string; gitDir: string; commit: string; subdirectory: string }) => Promise<void>
   },
   signal: AbortSignal,
 ): Promise<void> {
   const wanted = cleanPath(toByteString(request.subdirectory))
-  const open: Above[] = [{ gitDir, commit: request.commit, url: request.url, prefix: '', depth: 0 }]
+  const top = { gitDir, commit: request.commit, url: request.url }
+  const open: Above[] = [{ ...top, prefix: '', depth: 0, isTrusted: true }]
   let count = 0
   for (let above = open.pop(); above !== undefined; above = open.pop()) {
-    const { url, depth, prefix } = above
-    for (const one of await listSubmodules(above, signal)) {
+    const { depth, prefix, isTrusted } = above
+    const listed = await listSubmodules(above, signal)
+    const inside = listed.filter(({ path }) => wanted === '/' || `${prefix}/${path}`.startsWith(`${wanted}/`))
+    count += inside.length
+    if (count > MAX_SUBMODULES || (inside.length > 0 && depth >= MAX_DEPTH))
+      throw new SlipwayError(
+        'step-failed',
+        `${request.url} has more than ${MAX_SUBMODULES} submodules, or more than ${MAX_DEPTH} in one another`,
+      )
+    for (const one of inside) {
       const place = `${prefix}/${one.path}`
-      if (wanted !== '/' && !place.startsWith(`${wanted}/`)) continue
-      if (++count > MAX_SUBMODULES || depth >= MAX_DEPTH)
-        throw new SlipwayError(
-          'step-failed',
-          `${request.url} has more than ${MAX_SUBMODULES} submodules, or too deep ones`,
-        )
-      // What is for the one host is for no other.
-      const isSameHost = originOf(one.url) === originOf(url)
+      // What is for the one host is for no other, and not for those that another one names either.
+      const isHome = isTrusted && hostOf(one.url) === hostOf(request.url)
       const own = { url: one.url, ref: null, scope: request.scope, commit: one.commit }
       const inner = await fetchCommit(
-        { ...own, authorization: isSameHost ? request.authorization : null },
-        tools,
+        { ...own, authorization: isHome ? request.authorization : null },
+        isHome ? (homeTools ?? tools) : tools,
         signal,
       )
       await add({
@@ -113,13 +121,18 @@ export async function addSubmodules(
         commit: one.commit,
         subdirectory: '/',
       })
-      open.push({ gitDir: inner, commit: one.commit, url: one.url, prefix: place, depth: depth + 1 })
+      const from = { gitDir: inner, commit: one.commit, url: one.url }
+      open.push({ ...from, prefix: place, depth: depth + 1, isTrusted: isHome })
     }
   }
 }
 
-function originOf(url: string): string {
-  return URL.parse(url)?.origin ?? url
+/** Protocol, name and port, for which credentials are; every path of ssh is one of a host. */
+function hostOf(url: string): string {
+  const scp = /^[^@/]+@([^:/]+):/.exec(url)
+  if (scp) return `ssh://${scp[1]}`
+  const { protocol = '', host = '' } = URL.parse(url) ?? {}
+  return protocol === '' ? url : `${protocol}//${host}`
 }
 
 function treeOf(parts: readonly Part[], ownDir: string | null): FileTree {

@@ -208,3 +208,27 @@ test('secrets say which host they are for', () => {
   expect(httpAuthorization(secrets, 'https://one.example/f')).toBe('Bearer t')
   expect(httpAuthorization(secrets, 'https://two.example/f')).toBeNull()
 })
+
+test('credentials stay with the host they are for, also below a submodule of another host', async () => {
+  await using home = await openBench('hunter22')
+  await using other = await openBench()
+  const sub = join(other.served, 'a/sub.git')
+  await mkdir(sub, { recursive: true })
+  await git(sub, 'init', '-q', '-b', 'main')
+  const links = async (repository: string, url: string, id: string) => {
+    await writeFile(join(repository, '.gitmodules'), `[submodule "s"]\n\tpath = s\n\turl = ${url}\n`)
+    await git(repository, 'add', '.gitmodules')
+    await git(repository, 'update-index', '--add', '--cacheinfo', `160000,${id},s`)
+    await git(repository, 'commit', '-qm', 'with a submodule')
+    return await git(repository, 'rev-parse', 'HEAD')
+  }
+  const deep = await commit(sub, { deep: '1' })
+  const lib = await links(other.repository, `${other.server.url}/a/sub.git`, deep)
+  const top = await links(home.repository, `${other.server.url}/a/main.git`, lib)
+  const authorization = `Basic ${Buffer.from('git:hunter22').toString('base64')}`
+  const request = { ...home.request, ...all, authorization, commit: top }
+  await using tree = await openGitTree(request, home.tools, never)
+  expect(tree.tree.lookUp('/s/s/deep')).not.toBeNull()
+  expect(home.server.authorizations).toContain(authorization)
+  expect(other.server.authorizations.filter(Boolean)).toEqual([])
+})
