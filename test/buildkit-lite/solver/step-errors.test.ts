@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { SlipwayError, SourceError } from '#domain/errors'
 import type { PlanStep } from '../../../buildkit-lite/plan/plan.ts'
@@ -38,4 +39,19 @@ test.for([
   new TypeError('our own fault'),
 ])('%s has no place in the Dockerfile', (error) => {
   expect(locateError(error, step, source)).toBe(error)
+})
+
+test.for<[string, string]>([
+  ['n'.repeat(256), 'file name too long: a name may have 255 bytes'],
+  ['with\0nul', 'a path has a NUL byte in it'],
+])('a name that no file can have is the step’s failure, without where we keep files', ([name, message]) => {
+  let error: unknown
+  try {
+    statSync(Buffer.from(`/tmp/${name}`))
+  } catch (thrown) {
+    error = thrown
+  }
+  const located = locateError(error, step, source)
+  expect(located).toMatchObject({ kind: 'step-failed', line: 2, message: expect.stringContaining(message) })
+  expect((located as Error).message).not.toContain('/tmp')
 })
