@@ -15,6 +15,7 @@ import {
   writeResult,
 } from '#buildkit-lite'
 import { formatImageReference, type ImageReference, parseImageReference } from '#domain/image-reference'
+import { explainDiskFull } from '#host/disk-space'
 import type { Engine } from './engine.ts'
 import type { Progress, Tell } from './progress.ts'
 import type { ImageOutput, Output, PushOptions } from './read-output.ts'
@@ -162,6 +163,6 @@ async function toFile(dest: string, write: (path: string) => Promise<void>): Pro
     await rename(temporary, dest)
   } catch (error) {
     await rm(temporary, { force: true })
-    throw error
+    throw await explainDiskFull(error, dirname(dest))
   }
 }

@@ -49,7 +49,7 @@ async function openBench() {
     age,
     blob,
     collect,
-    names: async (path: string) => (await readdir(join(dataDir, path)).catch(() => [])).sort(),
+    names: async (path: string) => (await readdir(join(dataDir, path)).catch((): string[] => [])).toSorted(),
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   }
 }
