@@ -8,16 +8,18 @@ export interface FileOnDisk {
 }
 
 /**
- * Whether two files are the same to an image: type, mode, owner, and but for directories time, size and content too.
- * Such a file in an upper directory is no change: a `chmod` to the same mode copies a file up and alters nothing.
+ * Whether a file of an upper directory is to an image the same as the lower one: type, mode, owner, and but for directories time, size and content too.
+ * Such a file in an upper directory is no change: a `chmod` to the same mode copies a file up and alters nothing. One
+ * with several names there is another matter: a copy has one, so that a name was added, and the layer has to say of what.
  */
 export function isSameFile(sys: Sys, a: FileOnDisk, b: FileOnDisk): boolean {
   const kind = kindOfFile(a.stats)
   if (kind !== kindOfFile(b.stats) || a.stats.mode !== b.stats.mode) return false
   if (a.stats.uid !== b.stats.uid || a.stats.gid !== b.stats.gid) return false
   if (kind === 'directory') return true
-  if (kind === 'character-device' || kind === 'block-device') return a.stats.rdev === b.stats.rdev
+  if (a.stats.nlink > 1) return false
   if (wholeSeconds(a.stats) !== wholeSeconds(b.stats)) return false
+  if (kind === 'character-device' || kind === 'block-device') return a.stats.rdev === b.stats.rdev
   if (kind === 'symlink') return readLink(a.diskPath) === readLink(b.diskPath)
   if (kind !== 'file') return true
   return a.stats.size === b.stats.size && hasSameCapability(sys, a, b) && hasSameContent(a, b)

@@ -246,7 +246,7 @@ describe('the difference of two layers', () => {
       ['dir'],
     ],
     ['one of two hard links changed', (root) => writeFileSync(`${root}/file`, 'changed'), ['file']],
-    ['a new hard link', (root) => linkSync(`${root}/file`, `${root}/file3`), ['file3']],
+    ['a new hard link', (root) => linkSync(`${root}/file`, `${root}/file3`), ['file', 'file3']],
     ['a renamed file', (root) => renameSync(`${root}/file`, `${root}/named`), ['.wh.file', 'named']],
     ['chown of a directory', (root) => chownSync(`${root}/dir`, 1, 1), ['dir/']],
   ])('after %s has just that', async ([, change, expected]) => {
