@@ -1,22 +1,26 @@
 import { createHash } from 'node:crypto'
 import type { Build, BuildOrder } from '#domain/build'
+import { decide, type RuleOutcome, type SourceEvent } from '#domain/decide'
 import type { Ignored } from '#domain/delivery'
 import { BuildId, type CommitSha } from '#domain/ids'
-import { matchRules, type RuleOutcome } from '#domain/match-rules'
 import type { BuildRule, Project } from '#domain/project'
-import type { SourceRef } from '#domain/push'
 import type { Store } from '#store/contract'
 
 export interface BuildRequest {
   project: Project
   ref: string
-  source: SourceRef
+  source: Pick<SourceEvent, 'source' | 'name'>
   commit: CommitSha
   message: string | null
   author: string | null
   changedPaths: readonly string[] | null
   /** Names the event: the same key asks for the same builds, however often it comes. */
   key: string
+  /** `push` if not said. */
+  trigger?: BuildOrder['trigger']
+  isFork?: boolean
+  /** Further reason not to build by a rule that matches; null for none. */
+  leaveOut?: (outcome: RuleOutcome) => string | null
 }
 
 export interface RequestedBuilds {
@@ -24,15 +28,17 @@ export interface RequestedBuilds {
   ignored: Ignored[]
 }
 
-/** Queues a build for each rule that matches the pushed ref, and says of the others why not. */
+/** Queues a build for each rule that matches the event, and says of the others why not. */
 export async function requestBuilds(store: Store, request: BuildRequest): Promise<RequestedBuilds> {
-  const { project, source, commit, message, changedPaths } = request
-  const outcomes = matchRules(project.rules, { ...source, sha: commit, message, changedPaths, isManual: false })
-  const orders = outcomes.filter((outcome) => outcome.matches).map((outcome) => orderOf(request, outcome))
-  return {
-    builds: orders.length > 0 ? await store.builds.enqueue(orders, Date.now()) : [],
-    ignored: outcomes.filter((outcome) => !outcome.matches).map(({ rule, reason }) => ({ rule, reason })),
+  const { project, source, commit, message, changedPaths, leaveOut } = request
+  const orders: Omit<BuildOrder, 'number'>[] = []
+  const ignored: Ignored[] = []
+  for (const outcome of decide({ ...source, sha: commit, message, changedPaths, isManual: false }, project.rules)) {
+    const reason = outcome.matches ? (leaveOut?.(outcome) ?? null) : outcome.reason
+    if (reason === null) orders.push(orderOf(request, outcome))
+    else ignored.push({ rule: outcome.rule, reason })
   }
+  return { builds: orders.length > 0 ? await store.builds.enqueue(orders, Date.now()) : [], ignored }
 }
 
 /** The part of an order that a rule decides. */
@@ -45,8 +51,9 @@ export function orderPart(rule: BuildRule, outcome: RuleOutcome) {
     target: rule.target,
     buildArgs: rule.buildArgs,
     useCache: rule.cache,
-    push: rule.push,
-    deploy: rule.deploy,
+    push: outcome.push,
+    // What is not pushed cannot be rolled out.
+    deploy: outcome.push ? rule.deploy : [],
   }
 }
 
@@ -57,12 +64,13 @@ function orderOf(request: BuildRequest, outcome: RuleOutcome): Omit<BuildOrder, 
   return {
     id: derivedBuildId(project.name, key, outcome.rule),
     project: project.name,
-    trigger: 'push',
+    trigger: request.trigger ?? 'push',
     ref,
     commit,
     message: message?.slice(0, 2000) ?? null,
     author: author?.slice(0, 200) ?? null,
     ...orderPart(rule, outcome),
+    ...(request.isFork ? { isFork: true } : {}),
   }
 }
 

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { Build, BuildOrder } from '#domain/build'
+import { decide, type RuleOutcome } from '#domain/decide'
 import { SlipwayError } from '#domain/errors'
 import { BuildId, type CommitSha, type ProjectName } from '#domain/ids'
 import { Tag } from '#domain/image-reference'
-import { matchRules, type RuleOutcome } from '#domain/match-rules'
 import type { Project } from '#domain/project'
 import { newId } from '#host/new-id'
 import type { ApiDeps } from '../deps.ts'
@@ -52,7 +52,7 @@ type OrderPart = Omit<ReturnType<typeof orderPart>, 'rule'> & { rule: number | n
 function ruleFor(project: Project, resolved: ResolvedRef, wanted: ManualBuild): OrderPart {
   const { source, commit } = resolved
   const ref = source && { ...source, sha: commit, message: null, changedPaths: null, isManual: true }
-  const outcomes: RuleOutcome[] = ref ? matchRules(project.rules, ref) : []
+  const outcomes: RuleOutcome[] = ref ? decide(ref, project.rules) : []
   const chosen = outcomes.find(({ rule, matches }) => (wanted.rule === undefined ? matches : rule === wanted.rule))
   const rule = chosen && project.rules[chosen.rule]
   if (wanted.rule !== undefined && (!chosen?.matches || !rule))

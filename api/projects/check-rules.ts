@@ -1,6 +1,6 @@
 import { SlipwayError } from '#domain/errors'
-import { findRuleMistake } from '#domain/match-rules'
 import type { BuildRule } from '#domain/project'
+import { findRuleMistake } from '#domain/rule-mistakes'
 
 /** Refuses rules that could never work, before they are stored. */
 export function checkRules(rules: readonly BuildRule[]): void {

@@ -21,9 +21,9 @@ export async function replaceProject(
 ): Promise<{ project: Project; isNew: boolean }> {
   const { name, ...change } = wanted
   if (await store.projects.get(name)) {
-    const { repository, defaultBranch, visibility, rules } = complete(wanted)
+    const { repository, defaultBranch, visibility, rules, rebuildOn } = complete(wanted)
     checkRules(rules)
-    const whole = { ...change, repository, defaultBranch, visibility, rules }
+    const whole = { ...change, repository, defaultBranch, visibility, rules, rebuildOn }
     return { project: await store.projects.change(name, whole), isNew: false }
   }
   try {
@@ -35,7 +35,7 @@ export async function replaceProject(
 }
 
 function complete(wanted: WantedProject): Project {
-  const { name, repository = null, defaultBranch = 'main', visibility = 'private' } = wanted
+  const { name, repository = null, defaultBranch = 'main', visibility = 'private', rebuildOn = [] } = wanted
   const rules = wanted.rules ?? defaultRules(defaultBranch)
-  return { name, repository, defaultBranch, visibility, rules, createdAtMs: Date.now() }
+  return { name, repository, defaultBranch, visibility, rules, rebuildOn, createdAtMs: Date.now() }
 }

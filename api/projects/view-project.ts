@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Project } from '#domain/project'
+import { findRuleConflicts } from '#domain/rule-mistakes'
 import type { ApiDeps } from '../deps.ts'
 
 /** A project as the API shows it: that a secret is set, never which. */
@@ -13,6 +14,8 @@ export const ProjectView = Project.extend({
   hookUrl: z.string(),
   /** Its image's name without a tag. */
   image: z.string(),
+  /** What is allowed and hardly meant, such as two rules that set one tag. */
+  warnings: z.array(z.string()),
 })
 export type ProjectView = z.infer<typeof ProjectView>
 
@@ -25,5 +28,6 @@ export async function viewProject({ store, config }: ApiDeps, project: Project):
     gitUrl: `${config.baseUrl}/git/${project.name}.git`,
     hookUrl: `${config.baseUrl}/hooks/${project.name}`,
     image: `${config.registryHost}/${project.name}`,
+    warnings: findRuleConflicts(project.rules),
   }
 }

@@ -3,13 +3,15 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { Delivery } from '#domain/delivery'
 import { SlipwayError } from '#domain/errors'
-import { DeliveryId, ProjectName } from '#domain/ids'
+import { CommitSha, DeliveryId, ProjectName } from '#domain/ids'
 import type { ApiDeps } from '../deps.ts'
-import { redeliver } from '../webhooks/redeliver.ts'
+import { approveDelivery, redeliver } from '../webhooks/redeliver.ts'
 import { PageQuery, pageOf } from './shapes.ts'
 
 const tags = ['deliveries']
 const Params = z.object({ id: z.string() })
+/** The commit is named again, so that nothing is approved but what a person has looked at. */
+const Approval = z.object({ commit: CommitSha })
 const ListQuery = PageQuery.extend({ project: ProjectName.optional() })
 
 export function deliveryRoutes(app: FastifyInstance, deps: ApiDeps): void {
@@ -37,5 +39,11 @@ export function deliveryRoutes(app: FastifyInstance, deps: ApiDeps): void {
     '/api/v1/deliveries/:id/redeliver',
     { schema: { tags, params: Params, response: { 201: Delivery } } },
     async (request, reply) => reply.code(201).send(await redeliver(deps, await existing(request.params.id))),
+  )
+
+  routes.post(
+    '/api/v1/deliveries/:id/approve',
+    { schema: { tags, params: Params, body: Approval, response: { 200: Delivery } } },
+    async (request) => approveDelivery(deps, await existing(request.params.id), request.body.commit),
   )
 }

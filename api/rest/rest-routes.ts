@@ -8,6 +8,7 @@ import { projectRoutes } from './project-routes.ts'
 import { rolloutRoutes } from './rollout-routes.ts'
 import { ruleRoutes } from './rule-routes.ts'
 import { sessionRoutes } from './session-routes.ts'
+import { triggerRoutes } from './trigger-routes.ts'
 import { workerRoutes } from './worker-routes.ts'
 
 /** `/api/v1`: everything but opening a session is for the admin. */
@@ -22,6 +23,7 @@ export async function restRoutes(app: FastifyInstance, deps: ApiDeps, closing: A
     buildStreamRoutes(scope, deps, closing)
     deliveryRoutes(scope, deps)
     rolloutRoutes(scope, deps, closing)
+    triggerRoutes(scope, deps)
     workerRoutes(scope, deps)
   })
 }

@@ -7,8 +7,9 @@ import { newId } from '#host/new-id'
 import type { ProjectSecrets } from '#store/contract'
 import type { ApiDeps } from '../deps.ts'
 import { detectProvider, providerNamed } from './detect-provider.ts'
-import { handleEvent, type Judged, refused } from './handle-event.ts'
+import { handleEvent } from './handle-event.ts'
 import { scrubBody, scrubHeaders } from './scrub-delivery.ts'
+import { type Judged, refused } from './trusted-hook.ts'
 
 export interface IncomingHook {
   project: ProjectName
@@ -26,43 +27,48 @@ const NO_SECRETS: ProjectSecrets = { webhookSecret: null, webhookSigningToken: n
 
 /** Judges one webhook and records it with its verdict, whatever that is; fails only by a fault of our own. */
 export async function receiveWebhook(deps: ApiDeps, hook: IncomingHook): Promise<ReceivedHook> {
-  const receivedAtMs = Date.now()
-  const delivery = DeliveryId.parse(newId('dlv', receivedAtMs))
   const isKnown = (await deps.store.projects.get(hook.project)) !== null
   const secrets = isKnown ? await deps.store.projects.secrets(hook.project) : NO_SECRETS
-  const record = async (verdict: Verdict) => {
-    const answeredInMs = Date.now() - receivedAtMs
-    // A stranger's body is not kept: anybody can send one.
-    const body = isKnown ? scrubBody(hook.body, secrets) : ''
-    const project = isKnown ? hook.project : null
-    await deps.store.deliveries.record({
-      ...describe(hook),
-      id: delivery,
-      project,
-      receivedAtMs,
-      answeredInMs,
-      body,
-      verdict,
-    })
-  }
+  // A stranger's body is not kept: anybody can send one.
+  const scrubbed = isKnown ? scrubBody(hook, secrets) : ''
+  const kept = { ...describe(hook), project: isKnown ? hook.project : null, body: scrubbed }
+  return recordJudged(deps, kept, async (id) =>
+    isKnown ? judge(deps, hook, { secrets, scrubbed }, id) : refused(404, 'there is no such project'),
+  )
+}
+
+/** Judges a request, and records what it was with what became of it. */
+export async function recordJudged(
+  deps: ApiDeps,
+  request: Omit<Delivery, 'id' | 'receivedAtMs' | 'answeredInMs' | 'verdict'>,
+  judge: (id: DeliveryId) => Promise<Judged>,
+): Promise<ReceivedHook> {
+  const receivedAtMs = Date.now()
+  const id = DeliveryId.parse(newId('dlv', receivedAtMs))
+  const record = (verdict: Verdict) =>
+    deps.store.deliveries.record({ ...request, id, receivedAtMs, answeredInMs: Date.now() - receivedAtMs, verdict })
   try {
-    const judged = isKnown ? await judge(deps, hook, secrets, delivery) : refused(404, `there is no such project`)
+    const judged = await judge(id)
     await record(judged.verdict)
-    return { delivery, ...judged }
+    return { delivery: id, ...judged }
   } catch (error) {
     await record({ kind: 'rejected', status: 500, reason: `our own fault: ${messageOf(error)}` })
     throw error
   }
 }
 
-async function judge(deps: ApiDeps, hook: IncomingHook, secrets: ProjectSecrets, id: DeliveryId): Promise<Judged> {
-  const name = detectProvider(hook.headers)
-  const provider = providerNamed(name)
-  if (!provider) return refused(422, `webhooks of kind "${name}" are not supported yet`)
-  const reason = await provider.refuse(hook.body, hook.headers, secrets)
+async function judge(
+  deps: ApiDeps,
+  hook: IncomingHook,
+  { secrets, scrubbed }: { secrets: ProjectSecrets; scrubbed: string },
+  id: DeliveryId,
+): Promise<Judged> {
+  const provider = providerNamed(detectProvider(hook.headers))
+  if (!provider) return refused(422, 'webhooks of this kind are not supported')
+  const reason = provider.refuse(hook.body, hook.headers, secrets)
   if (reason !== null) return refused(401, reason)
-  const scrubbed = scrubBody(hook.body, secrets)
-  return handleEvent(deps, { ...hook, provider, delivery: id, dedupe: { scrubbed, bodyBytes: hook.body.length } })
+  const occasion = { kind: 'received', scrubbed, bodyBytes: hook.body.length } as const
+  return handleEvent(deps, { ...hook, provider, delivery: id, occasion })
 }
 
 /** Where the request came from, as its headers say it. */

@@ -53,7 +53,7 @@ export const BuildOrder = z.object({
   id: BuildId,
   project: ProjectName,
   number: z.number().int().positive(),
-  trigger: z.enum(['push', 'manual', 'retry', 'trigger-url']),
+  trigger: z.enum(['push', 'manual', 'retry', 'trigger-url', 'pull-request', 'base-image']),
   ref: z.string(),
   commit: CommitSha,
   message: z.string().nullable(),
@@ -67,6 +67,8 @@ export const BuildOrder = z.object({
   buildArgs: z.record(z.string(), z.string()),
   useCache: z.boolean(),
   push: z.boolean(),
+  /** Its source is of a stranger, approved by somebody: it shares no cache that trusted builds read. */
+  isFork: z.boolean().optional(),
   deploy: z.array(z.object({ namespace: z.string(), deployment: z.string(), container: z.string() })),
 })
 export type BuildOrder = z.infer<typeof BuildOrder>

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { BuildId, DeliveryId, ProjectName } from './ids.ts'
+import { BuildId, CommitSha, DeliveryId, ProjectName } from './ids.ts'
 
 export const Provider = z.enum([
   'github',
@@ -10,6 +10,7 @@ export const Provider = z.enum([
   'bitbucket',
   'registry',
   'generic',
+  'trigger',
   'git',
 ])
 export type Provider = z.infer<typeof Provider>
@@ -22,6 +23,14 @@ export type Ignored = z.infer<typeof Ignored>
 export const Verdict = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('accepted'), builds: z.array(BuildId), ignored: z.array(Ignored) }),
   z.object({ kind: z.literal('ignored'), reason: z.string(), ignored: z.array(Ignored) }),
+  /** A fork's pull request: this very commit is built once somebody has approved it. */
+  z.object({
+    kind: z.literal('waiting'),
+    reason: z.string(),
+    pullRequest: z.number().int(),
+    commit: CommitSha,
+    ignored: z.array(Ignored),
+  }),
   z.object({ kind: z.literal('answered'), reason: z.string() }),
   z.object({ kind: z.literal('duplicate'), of: DeliveryId, builds: z.array(BuildId) }),
   z.object({ kind: z.literal('rejected'), status: z.number().int(), reason: z.string() }),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ProjectName } from './ids.ts'
+import { findImageMistake } from './pushed-image.ts'
 
 /** The Deployment's container that gets the new image after a push. */
 export const DeployTarget = z.object({
@@ -17,7 +18,8 @@ const RepositoryPath = z
 
 /** Which pushes build what, as Docker Hub's build rules say it. */
 export const BuildRule = z.object({
-  source: z.enum(['branch', 'tag']),
+  /** A pull request is built by the rules for the branch that it wants to go into, and nothing of it is pushed. */
+  source: z.enum(['branch', 'tag', 'pull-request']),
   /** An exact name, or `/regex/` that must match the whole name. */
   pattern: z.string().min(1).max(512),
   /** `{sourceref}`, `{\1}`…`{\9}`, `{sha}`, `{branch}`, `{tag}` are filled in. */
@@ -35,6 +37,12 @@ export const BuildRule = z.object({
 })
 export type BuildRule = z.infer<typeof BuildRule>
 
+/** `debian:12`, `ghcr.io/acme/base`: without a tag it stands for all of them. */
+const ImageName = z
+  .string()
+  .max(512)
+  .refine((name) => findImageMistake(name) === null, 'the name of an image')
+
 export const Project = z.object({
   name: ProjectName,
   /** Clone URL; null where the project lives in our own git endpoint only. */
@@ -42,6 +50,8 @@ export const Project = z.object({
   defaultBranch: z.string().max(255).default('main'),
   visibility: z.enum(['private', 'public']).default('private'),
   rules: z.array(BuildRule).max(64),
+  /** Images whose push, told by a registry's webhook, builds what was built last once more. */
+  rebuildOn: z.array(ImageName).max(64).default([]),
   createdAtMs: z.number().int(),
 })
 export type Project = z.infer<typeof Project>
@@ -54,6 +64,7 @@ export const ProjectChange = z
     defaultBranch: Project.shape.defaultBranch.removeDefault(),
     visibility: Project.shape.visibility.removeDefault(),
     rules: Project.shape.rules,
+    rebuildOn: Project.shape.rebuildOn.removeDefault(),
     webhookSecret: z.string().min(8).max(256).nullable(),
     /** GitLab's signing token, `whsec_` and base64 of 32 bytes. */
     webhookSigningToken: z.string().startsWith('whsec_').max(256).nullable(),

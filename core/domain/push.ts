@@ -10,6 +10,12 @@ export const RefName = z
   .brand<'RefName'>()
 export type RefName = z.infer<typeof RefName>
 
+/** A branch's name without `refs/heads/`. */
+export const BranchName = z
+  .string()
+  .max(1000)
+  .refine((name) => isRefName(`refs/heads/${name}`), 'a branch is named as git check-ref-format allows')
+
 /** What every provider's push or tag event comes down to. `commit` is null where the ref was deleted. */
 export const Push = z.object({
   ref: RefName,

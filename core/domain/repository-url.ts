@@ -34,3 +34,8 @@ function splitUrl(text: string): [string, string] {
   // A port says where ssh or http listen, not which repository it is.
   return [url.hostname, url.pathname]
 }
+
+/** Whether a repository's URL ends with `PROJECT/NAME`, in whatever letter case. */
+export function isPathOf(url: string, path: string): boolean {
+  return path !== '' && repositoryKey(url).endsWith(`/${path.toLowerCase()}`)
+}

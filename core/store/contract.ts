@@ -5,6 +5,7 @@ import type { Digest } from '#domain/digest'
 import type { BuildId, DeliveryId, ProjectName, RolloutId, WorkerId } from '#domain/ids'
 import type { Project, ProjectChange } from '#domain/project'
 import type { Rollout } from '#domain/rollout'
+import type { TriggerToken } from '#domain/trigger-token'
 
 /**
  * Everything that outlives a process. One Redis behind it; the key table is `keys.ts`. Changes of state are Lua scripts
@@ -15,6 +16,7 @@ export interface Store extends AsyncDisposable {
   readonly builds: Builds
   readonly deliveries: Deliveries
   readonly tokens: Tokens
+  readonly triggers: Triggers
   readonly rollouts: Rollouts
   readonly workers: Workers
   readonly stepCache: StoredStepCache
@@ -124,6 +126,9 @@ export interface Deliveries {
   /** Bounded: the oldest are dropped. */
   record(delivery: Delivery): Promise<void>
   get(id: DeliveryId): Promise<Delivery | null>
+  /** Remembers that a person approved this: one commit of a stranger's pull request. */
+  approve(project: ProjectName, subject: string): Promise<void>
+  isApproved(project: ProjectName, subject: string): Promise<boolean>
   list(project: ProjectName | null, cursor: string | null, limit: number): Promise<Page<Delivery>>
 }
 
@@ -148,6 +153,17 @@ export interface Tokens {
   /** Makes a given token valid (the admin token's file is the truth of it). */
   adopt(token: string, grant: Grant, label: string): Promise<void>
   revoke(token: string): Promise<void>
+}
+
+/** Tokens of trigger URLs: who knows one may ask for builds of its project, and for nothing else. */
+export interface Triggers {
+  /** Fails with kind `conflict` where the project has too many. `secret` is kept as a hash alone. */
+  create(project: ProjectName, label: string, nowMs: number): Promise<TriggerToken & { secret: string }>
+  list(project: ProjectName): Promise<TriggerToken[]>
+  /** Null for a token that the project does not have. */
+  check(project: ProjectName, secret: string): Promise<TriggerToken | null>
+  /** Whether there was such a token. */
+  revoke(project: ProjectName, id: string): Promise<boolean>
 }
 
 export interface Rollouts {

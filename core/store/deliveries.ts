@@ -36,6 +36,12 @@ export function createDeliveries(redis: Redis): Deliveries {
       const args = [delivery.id, JSON.stringify(delivery), KEPT_PER_PROJECT, keys.deliveryPrefix]
       await runScript(redis, 'record-delivery', scriptKeys, args)
     },
+    async approve(project, subject) {
+      await redis.sadd(keys.projectApprovals(project), subject)
+    },
+    async isApproved(project, subject) {
+      return (await redis.sismember(keys.projectApprovals(project), subject)) === 1
+    },
     list: (project, cursor, limit) =>
       readPage(redis, {
         key: project === null ? keys.deliveries : keys.projectDeliveries(project),

@@ -15,6 +15,8 @@ import type { Rollout } from '#domain/rollout'
  * | slip:project:P:running             | set     | claim.lua, append.lua         | while builds run               |
  * | slip:project:P:tags                | hash    | tags                          | until the project is removed   |
  * | slip:project:P:deliveries          | zset    | record-delivery.lua           | the newest 2,000               |
+ * | slip:project:P:approvals           | set     | deliveries                    | until the project is removed   |
+ * | slip:project:P:triggers            | hash    | triggers                      | until the project is removed   |
  * | slip:project:P:rollouts            | zset    | request-rollout.lua           | until the project is removed   |
  * | slip:sequence                      | string  | scripts that list something   | always                         |
  * | slip:builds                        | zset    | enqueue.lua                   | until the project is removed   |
@@ -59,6 +61,8 @@ export const keys = {
   projectTags: (name: ProjectName) => `slip:project:${name}:tags`,
   projectDeliveries: (name: ProjectName | null) =>
     name === null ? 'slip:deliveries:unowned' : `slip:project:${name}:deliveries`,
+  projectApprovals: (name: ProjectName) => `slip:project:${name}:approvals`,
+  projectTriggers: (name: ProjectName) => `slip:project:${name}:triggers`,
   projectRollouts: (name: ProjectName) => `slip:project:${name}:rollouts`,
   sequence: 'slip:sequence',
   builds: 'slip:builds',

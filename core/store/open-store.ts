@@ -13,6 +13,7 @@ import { createStepLeases, type StepLeaseTimes } from './step-leases.ts'
 import { createTagMoves } from './tag-moves.ts'
 import { openTickets } from './tickets.ts'
 import { createTokens } from './tokens.ts'
+import { createTriggers } from './triggers.ts'
 import { createWorkers } from './workers.ts'
 
 export interface StoreOptions {
@@ -46,6 +47,7 @@ export async function openStore(redisUrl: string, options: StoreOptions = {}): P
     builds,
     deliveries: createDeliveries(redis),
     tokens: createTokens(redis),
+    triggers: createTriggers(redis),
     rollouts: createRollouts({ redis, announcements, builds }),
     workers: createWorkers(redis),
     stepCache: createStepCache(redis),

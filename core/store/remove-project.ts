@@ -19,6 +19,8 @@ export async function removeProject(redis: Redis, name: ProjectName): Promise<vo
     keys.projectTags(name),
     keys.projectDeliveries(name),
     keys.projectRollouts(name),
+    keys.projectApprovals(name),
+    keys.projectTriggers(name),
   )
   await redis.zrem(keys.turns, name)
 }

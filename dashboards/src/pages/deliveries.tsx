@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
-import type { Delivery, Verdict } from '#domain/delivery'
+import type { Delivery, Ignored, Verdict } from '#domain/delivery'
 import { api } from '../api.ts'
 import { Missing } from '../parts/session.tsx'
 import { TimeAgo } from '../parts/time.tsx'
@@ -58,6 +58,14 @@ function DeliveryRow({ delivery }: { delivery: Delivery }) {
   )
 }
 
+function Reasons({ lines }: { lines: readonly string[] }) {
+  return lines.map((line, index) => <div key={index}>{line}</div>)
+}
+
+function reasonText({ rule, reason }: Ignored): string {
+  return rule === null ? reason : `Rule ${rule}: ${reason}`
+}
+
 function VerdictText({ verdict }: { verdict: Verdict }) {
   switch (verdict.kind) {
     case 'accepted':
@@ -70,6 +78,8 @@ function VerdictText({ verdict }: { verdict: Verdict }) {
     case 'rejected':
       return `${verdict.status}: ${verdict.reason}`
     case 'ignored':
+      return <Reasons lines={[verdict.reason, ...verdict.ignored.map(reasonText)]} />
+    case 'waiting':
     case 'answered':
       return verdict.reason
     default:

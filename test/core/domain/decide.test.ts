@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
+import { decide, type SourceEvent } from '#domain/decide'
 import { CommitSha } from '#domain/ids'
-import { findRuleMistake, matchRules, type PushedRef } from '#domain/match-rules'
 import { BuildRule, defaultRules } from '#domain/project'
+import { findRuleMistake } from '#domain/rule-mistakes'
 
 const sha = CommitSha.parse('0123456789abcdef0123456789abcdef01234567')
-const ref = (kind: 'branch' | 'tag', name: string, more: Partial<PushedRef> = {}): PushedRef => ({
+const ref = (kind: 'branch' | 'tag', name: string, more: Partial<SourceEvent> = {}): SourceEvent => ({
   source: kind,
   name,
   sha,
@@ -14,9 +15,9 @@ const ref = (kind: 'branch' | 'tag', name: string, more: Partial<PushedRef> = {}
   ...more,
 })
 const rule = (more: object) => BuildRule.parse({ source: 'branch', pattern: 'main', ...more })
-const ask = (given: object, asked: PushedRef) => matchRules([rule(given)], asked)[0]!
+const ask = (given: object, asked: SourceEvent) => decide(asked, [rule(given)])[0]!
 
-test.for<[string, object, PushedRef, string[] | RegExp]>([
+test.for<[string, object, SourceEvent, string[] | RegExp]>([
   ['exact branch', { tags: ['latest', '{sha}'] }, ref('branch', 'main'), ['latest', sha]],
   ['exact is not a prefix', {}, ref('branch', 'main-x'), /does not match/],
   ['exact is not a suffix', {}, ref('branch', 'not-main'), /does not match/],
@@ -69,9 +70,9 @@ test('a catastrophic pattern takes no time', () => {
 })
 
 test('default rules', () => {
-  const outcomes = matchRules(defaultRules('trunk'), ref('branch', 'trunk'))
+  const outcomes = decide(ref('branch', 'trunk'), defaultRules('trunk'))
   expect(outcomes.map((outcome) => outcome.tags)).toEqual([['latest', sha], []])
-  expect(matchRules(defaultRules('trunk'), ref('tag', 'v1.2')).map((outcome) => outcome.tags)).toEqual([[], ['1.2']])
+  expect(decide(ref('tag', 'v1.2'), defaultRules('trunk')).map((outcome) => outcome.tags)).toEqual([[], ['1.2']])
 })
 
 test.for<[object, RegExp | null]>([
