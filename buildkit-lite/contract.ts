@@ -209,6 +209,7 @@ export interface StepOrigin {
   /** The same for the same instruction at the same place of a stage, whatever its inputs hold. */
   place: string
   components: readonly KeyComponent[]
+  stage?: string
 }
 
 /** One named part of a step's key: `{ name: 'COPY package.json', digest }`. */

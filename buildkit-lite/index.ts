@@ -49,6 +49,7 @@ export {
 export { exportCaches } from './remote-cache/export-cache.ts'
 export { importCaches } from './remote-cache/import-cache.ts'
 export { withoutLostLayers } from './remote-cache/lost-layer.ts'
+export { openSharedLayers, type SharedLayers } from './remote-cache/shared-layers.ts'
 export { readAccounts, resolveRunUser } from './solver/accounts.ts'
 export { openFileStepCache } from './solver/file-step-cache.ts'
 export { ProcessError } from './solver/process-error.ts'

@@ -19,6 +19,7 @@ import { startHeartbeat } from './heartbeat.ts'
 import { takeIdentity } from './identity.ts'
 import { MAX_LOSSES, startJanitor } from './janitor.ts'
 import { openCluster } from './kubernetes.ts'
+import { openLayerSharing } from './layer-sharing.ts'
 import { registryOpener } from './open-registry.ts'
 import { type BuildDeps, runBuild } from './run-build.ts'
 import { runRollout } from './run-rollout.ts'
@@ -47,6 +48,9 @@ if (earlier) {
   if (builds.length > 0) log.warn({ builds }, 'builds of the worker before were given back')
 }
 const deps = await openDeps(config, store, sandbox)
+const { openRegistry, registryHost } = deps
+const { blobs } = deps.tools
+const sharing = stack.use(openLayerSharing({ tokens: store.tokens, registryHost, openRegistry, blobs, log }))
 const rolloutDeps = { store, openCluster: () => openCluster(config.kubeconfigFile), now: Date.now, soakMs: SOAK_MS }
 
 const collector = createCollector(config, log, signal)
@@ -66,7 +70,7 @@ const queue = stack.use(
     worker,
     concurrency: config.concurrency,
     buildTimeoutMs: config.buildTimeoutMs,
-    runBuild: (claim, stop) => runBuild(deps, claim, stop).finally(() => collector.built()),
+    runBuild: (claim, stop) => runBuild({ ...deps, sharing }, claim, stop).finally(() => collector.built()),
     guard,
     log,
   }),
@@ -107,6 +111,7 @@ async function openDeps(config: Config, store: Store, sandbox: Sandbox): Promise
       networks,
       blobs: await openBlobStore(join(dataDir, 'blobs')),
       cache: createStepCache(store.stepCache),
+      stepLeases: store.stepLeases,
       stateDir,
       sharedWork,
       limits: { stepMemoryBytes: config.stepMemoryBytes, stepPids: config.stepPids, stepCpus: null },

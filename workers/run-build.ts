@@ -1,4 +1,11 @@
-import { type BuildRequest, type BuildTools, type BuiltImage, pushByDigest, type Registry } from '#buildkit-lite'
+import {
+  type BuildRequest,
+  type BuildTools,
+  type BuiltImage,
+  openSharedLayers,
+  pushByDigest,
+  type Registry,
+} from '#buildkit-lite'
 import type { Build } from '#domain/build'
 import type { ProjectName } from '#domain/ids'
 import { parseImageReference } from '#domain/image-reference'
@@ -8,6 +15,7 @@ import type { Claim, Store } from '#store/contract'
 import { buildRequest } from './build-request.ts'
 import { endBuild } from './end-build.ts'
 import type { GitMirrors } from './git-mirror.ts'
+import type { LayerSharing } from './layer-sharing.ts'
 import { maskOf } from './mask-secrets.ts'
 import { moveTags } from './move-tags.ts'
 import { reportSolve } from './report-solve.ts'
@@ -25,6 +33,8 @@ export interface BuildDeps {
   /** A client that shows `token` to our own registry. */
   openRegistry: (token: string) => Registry
   tools: Omit<BuildTools, 'registry' | 'report' | 'now'>
+  /** Sends layers where other workers find them; missing where none are sent. */
+  sharing?: Pick<LayerSharing, 'share'>
   /** What Dockerfiles may do beyond their sandbox. */
   entitlements: BuildRequest['run']['entitlements']
   buildTimeoutMs: number
@@ -69,8 +79,9 @@ export async function runBuild(deps: BuildDeps, claim: Claim, signal: AbortSigna
     onFailure: (error) => failed.abort(error),
   })
   const all = AbortSignal.any([signal, failed.signal])
+  using after = new DisposableStack()
   try {
-    const image = await makeImage({ deps, claim, reporter, token }, all)
+    const image = await makeImage({ deps, claim, reporter, token, after }, all)
     reporter.event({ kind: 'finished', atMs: now(), status: 'succeeded', error: null })
     await reporter.drain()
     await followRollouts(deps, claim, image.rollouts)
@@ -87,6 +98,8 @@ interface Running {
   claim: Claim
   reporter: Reporter
   token: string
+  /** What is left to do when the build has ended. */
+  after: DisposableStack
 }
 
 type Requested = Awaited<ReturnType<typeof requestRollouts>>
@@ -122,7 +135,7 @@ async function makeImage(running: Running, signal: AbortSignal): Promise<{ rollo
 }
 
 async function solve(
-  { deps, claim, reporter }: Running,
+  { deps, claim, reporter, after }: Running,
   { repositoryDir, repository }: { repositoryDir: string; repository: string | null },
   registry: Registry,
   signal: AbortSignal,
@@ -132,7 +145,12 @@ async function solve(
   await using request = await buildRequest(claim.build, repositoryDir, openContext, signal)
   const report = reportSolve(reporter, claim.attempt, deps.now)
   const run = { ...request.run, entitlements: deps.entitlements }
-  return deps.build({ ...request, run }, { ...deps.tools, registry, report, now: deps.now }, signal)
+  const home = { ...parseImageReference(`${deps.registryHost}/${project}`), tag: null, digest: null }
+  const onLoss = (error: Error): void => deps.log.warn({ err: error, project }, 'a cached layer was lost')
+  const { worthSharing, ...layers } = openSharedLayers({ ...deps.tools, registry }, home, onLoss, signal)
+  // Only what counts for the project's other builds is put beside its images.
+  if (request.cacheScope === project) after.defer(() => deps.sharing?.share(project, worthSharing()))
+  return await deps.build({ ...request, run }, { ...deps.tools, ...layers, registry, report, now: deps.now }, signal)
 }
 
 /** The build has succeeded by now; that its rollouts cannot be followed is no reason to say otherwise. */

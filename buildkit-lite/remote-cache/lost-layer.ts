@@ -1,3 +1,4 @@
+import type { Digest } from '#domain/digest'
 import { messageOf, SlipwayError } from '#domain/errors'
 
 /**
@@ -5,8 +6,11 @@ import { messageOf, SlipwayError } from '#domain/errors'
  * done again, runs the step that makes it.
  */
 export class LostLayerError extends SlipwayError {
-  constructor(digest: string, cause: unknown) {
-    super('source-unavailable', `Layer ${digest} of an imported cache cannot be used: ${messageOf(cause)}`, { cause })
+  readonly digest: Digest
+
+  constructor(digest: Digest, cause: unknown) {
+    super('source-unavailable', `Layer ${digest} of a cache cannot be used: ${messageOf(cause)}`, { cause })
+    this.digest = digest
   }
 }
 

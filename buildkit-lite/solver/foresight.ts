@@ -112,8 +112,8 @@ async function keysOf(indexes: readonly number[], define: Define): Promise<Map<F
 }
 
 /** Kept apart from the keys that are made of results, and from what is told of them. */
-function byDefinition({ key, place, components }: StepKey): StepKey {
-  return { key: digestOf(['by definition', key]), place: digestOf(['by definition', place]), components }
+function byDefinition({ key, place, ...rest }: StepKey): StepKey {
+  return { key: digestOf(['by definition', key]), place: digestOf(['by definition', place]), ...rest }
 }
 
 /** Steps that are needed whatever else is: those that nobody uses, and what needed steps are made on or read. */

@@ -1,7 +1,12 @@
+import { createHash } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { Digest } from '#domain/digest'
 import type { SnapshotKey } from '#sandbox'
 import type { BuildTools } from '../contract.ts'
 import { applyLayer } from '../layers/apply-layer.ts'
+import { LostLayerError } from '../remote-cache/lost-layer.ts'
 import { type Chain, type ChainLayer, EMPTY_CHAIN, extendChain } from './chain.ts'
 import { openSourceBlob } from './image-blobs.ts'
 
@@ -54,9 +59,24 @@ async function applyOnTop(
 ): Promise<void> {
   if (await tools.snapshots.has(key)) return
   await using snapshot = await tools.snapshots.prepare(parent)
-  const blob = await tools.blobs.read(layer.layer.descriptor.digest, signal)
-  await applyLayer(blob, layer.layer, snapshot, signal)
+  const { digest } = layer.layer.descriptor
+  const blob = await tools.blobs.read(digest, signal)
+  try {
+    await applyLayer(blob, layer.layer, snapshot, signal)
+  } catch (error) {
+    if (!signal.aborted && (await dropIfBroken(tools, digest, signal))) throw new LostLayerError(digest, error)
+    throw error
+  }
   await snapshot.commit(key)
+}
+
+/** Disks lose bytes: a blob that is no longer what it is called goes, and is had again from where it came from. */
+async function dropIfBroken({ blobs }: LayerTools, digest: Digest, signal: AbortSignal): Promise<boolean> {
+  const hash = createHash('sha256')
+  await pipeline(await blobs.read(digest, signal), hash)
+  if (`sha256:${hash.digest('hex')}` === digest) return false
+  await rm(await blobs.pathOf(digest), { force: true })
+  return true
 }
 
 /** Brings the layer into the blob store. */

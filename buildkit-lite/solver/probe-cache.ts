@@ -65,8 +65,8 @@ export async function remember(
 ): Promise<void> {
   const newest = keys.at(-1)
   if (!newest || changedInputs.size > 0) return
-  const { place, components } = newest
-  for (const { key } of keys) await tools.cache.put(request.cacheScope, key, step, { place, components })
+  const { key: _key, ...origin } = newest
+  for (const { key } of keys) await tools.cache.put(request.cacheScope, key, step, origin)
 }
 
 async function reasonOf({ request, tools }: StepScope, key: StepKey | undefined): Promise<string> {

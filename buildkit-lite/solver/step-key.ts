@@ -30,7 +30,7 @@ export interface KeyContext {
 export function stepKey(operation: Operation, inputs: readonly KeyComponent[], context: KeyContext): StepKey {
   const components = [...operationComponents(operation, context), ...inputs]
   const place = digestOf([context.subject, context.stage, context.position, operation.kind])
-  return { key: digestOf([KEY_VERSION, operation.kind, components.map(keyPart)]), place, components }
+  return { key: digestOf([KEY_VERSION, operation.kind, components.map(keyPart)]), place, components, stage: context.stage }
 }
 
 /**

@@ -204,7 +204,7 @@ test('layers that are damaged or gone are made again', async () => {
   const { result, steps } = await other.build(changed)
   expect(await other.readOut(result)).toBe('in\ntool\nmore\n')
   expect(steps).toContain('RUN cat /tool >> /out')
-  expect(other.warnings[0]).toMatch(/^Layer sha256:\w+ of an imported cache cannot be used: .* runs again\.$/)
+  expect(other.warnings[0]).toMatch(/^Layer sha256:\w+ of a cache cannot be used: .* runs again\.$/)
 })
 
 test('what is not there to import is warned of; what cannot be exported fails, or is warned of', async () => {

@@ -47,10 +47,8 @@ test('a blob that is not what it is called is lost for everyone, and there again
 })
 
 test('work is done again for a lost layer, whatever the loss is wrapped in, and for nothing else', async () => {
-  const failures = [
-    new Error('x', { cause: new LostLayerError('sha256:0', 'gone') }),
-    new LostLayerError('sha256:1', ''),
-  ]
+  const lost = Digest.parse(`sha256:${'0'.repeat(64)}`)
+  const failures = [new Error('x', { cause: new LostLayerError(lost, 'gone') }), new LostLayerError(lost, '')]
   const work = async (): Promise<string> => {
     const failure = failures.shift()
     if (failure) throw failure
