@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { access, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { messageOf, SlipwayError } from '#domain/errors'
-import type { ProjectName } from '#domain/ids'
+import type { CommitSha, ProjectName } from '#domain/ids'
 import { waitForLock } from '#host/file-lock'
 import { openSys } from '#host/sys'
 import { openGit } from './git-command.ts'
@@ -25,6 +25,11 @@ interface Source extends CommitNote {
 export interface GitMirrors {
   /** Fails with kind `source-unavailable`. */
   fetch(request: SourceRequest, signal: AbortSignal): Promise<Source>
+  /**
+   * What to make of an error of a build that read this source: where the mirror is damaged, it is thrown away, and the
+   * answer is an error of kind `unavailable`, as the build would succeed now. Else it is the error itself.
+   */
+  explain(error: unknown, source: { repositoryDir: string; commit: CommitSha }): Promise<unknown>
   /** Removes mirrors that nobody used for so long. */
   removeUnused(olderThanMs: number): Promise<void>
 }
@@ -66,6 +71,16 @@ export function openGitMirrors(dir: string, maxFetchBytes = MAX_FETCH_BYTES): Gi
         signal.throwIfAborted()
         throw error
       }
+    },
+    async explain(error, { repositoryDir, commit }) {
+      const isMirror = dirname(repositoryDir) === mirrorsDir
+      if (!isMirror || !saysDamaged(error) || (await isSound(repositoryDir, commit))) return error
+      await using _lock = await lockMirror(repositoryDir, new AbortController().signal)
+      // Whoever had the lock before may have made it again.
+      if (!(await isSound(repositoryDir, commit))) await rm(repositoryDir, { recursive: true, force: true })
+      whole.clear()
+      const message = `The mirror of the repository was damaged, and is fetched again: ${messageOf(error)}`
+      return new SlipwayError('unavailable', message, { cause: error })
     },
     async removeUnused(olderThanMs) {
       const names = await readdir(mirrorsDir).catch(() => [])
@@ -158,9 +173,21 @@ async function packTogether(mirrorDir: string, signal: AbortSignal): Promise<voi
 }
 
 /** What git says of objects that it cannot read, and of a remote that sent only what should have been missing. */
+const DAMAGE =
+  /does not match index|bad object|corrupt|inflate|unable to (?:read|find)|necessary objects|is missing|unpack tree/
+
 function saysDamaged(error: unknown): boolean {
-  const said = [error, error instanceof Error ? error.cause : null].map(messageOf).join('\n')
-  return /does not match index|bad object|corrupt|unable to (?:read|find)|necessary objects/.test(said)
+  return DAMAGE.test([error, error instanceof Error ? error.cause : null].map(messageOf).join('\n'))
+}
+
+/** Whether all of the commit can be read to its last byte. */
+async function isSound(mirrorDir: string, commit: CommitSha): Promise<boolean> {
+  if (!(await isThere(join(mirrorDir, 'objects', 'pack')))) return false
+  const git = openGit({ directory: mirrorDir, protocols: [] }, new AbortController().signal)
+  const packs = (await readdir(join(mirrorDir, 'objects', 'pack'))).filter((name) => name.endsWith('.idx'))
+  const verify = async () =>
+    packs.length === 0 || (await git.raw(['verify-pack', '--', ...packs.map((name) => `objects/pack/${name}`)])) === ''
+  return (await isWhole(git, commit)) && (await verify().catch(() => false))
 }
 
 /** Whether something is missing of what the mirror has names for, or of the commit. */

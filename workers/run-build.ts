@@ -117,7 +117,10 @@ async function makeImage(running: Running, signal: AbortSignal): Promise<{ rollo
   )
   reporter.event({ kind: 'source-fetched', atMs: now(), commit: build.commit, message, author })
   const registry = deps.openRegistry(running.token)
-  const image = await solve(running, { repositoryDir, repository }, registry, signal)
+  const image = await solve(running, { repositoryDir, repository }, registry, signal).catch(async (error: unknown) => {
+    signal.throwIfAborted()
+    throw await deps.mirrors.explain(error, { repositoryDir, commit: build.commit })
+  })
   const { manifestDigest: digest, sizeBytes } = image
   const name = `${deps.registryHost}/${build.project}`
   reporter.event({ kind: 'image-ready', atMs: now(), name, digest, sizeBytes })

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -131,6 +131,30 @@ test.for(Object.keys(damages) as (keyof typeof damages)[])('a mirror with %s is 
   expect(await fileAt(repositoryDir, request.commit)).toBe('one')
   expect(await fileAt(repositoryDir, second)).toBe('two')
   expect((await readdir(join(dir, 'git', 'mirrors'))).filter((one) => one.includes('damaged'))).toEqual([])
+})
+
+test('damage that only shows when files are read ends with the next fetch', async () => {
+  await makeRepository()
+  await writeFile(join(dir, 'work', 'noise'), randomBytes(100_000))
+  await using server = await startGitServer(join(dir, 'served'))
+  const { request, repositoryDir, packs } = await makeMirror(server)
+  const mirrors = openGitMirrors(join(dir, 'git'))
+  const source = { repositoryDir, commit: request.commit }
+  // A file may be called like that.
+  const innocent = new Error('"/corrupt": not found')
+  expect(await mirrors.explain(innocent, source)).toBe(innocent)
+  const pack = packs.find((name) => name.endsWith('.pack')) ?? ''
+  const bytes = await readFile(pack)
+  bytes.fill(0x55, 50_000, 50_100)
+  await chmod(pack, 0o600)
+  await writeFile(pack, bytes)
+  const failed = await run('git', ['-C', repositoryDir, 'show', `${request.commit}:noise`]).catch(
+    (error: unknown) => error,
+  )
+  expect(await mirrors.explain(failed, source)).toMatchObject({ kind: 'unavailable' })
+  await mirrors.fetch(request, forever)
+  expect(await fileAt(repositoryDir, request.commit)).toBe('one')
+  await run('git', ['-C', repositoryDir, 'show', `${request.commit}:noise`])
 })
 
 test('what a killed fetch left does not stop the next one', async () => {
