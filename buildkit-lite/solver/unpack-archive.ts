@@ -59,7 +59,10 @@ export async function unpackArchive(
 
 function describe(error: unknown): string {
   // Decompressors say so of a file that breaks off.
-  if ((error as NodeJS.ErrnoException).code === 'Z_BUF_ERROR') return 'its compressed data breaks off'
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'Z_BUF_ERROR') return 'its compressed data breaks off'
+  if (code === 'ENAMETOOLONG') return 'a name in it has more than 255 bytes'
+  if (code === 'ERR_OUT_OF_RANGE') return 'an owner in it has a number of more than 32 bits'
   return error instanceof Error ? error.message : String(error)
 }
 

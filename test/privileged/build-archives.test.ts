@@ -31,6 +31,12 @@ const large = writeTar(
     return [`f${index}`, 'file', '0644', 0, 0, randomBytes(768).toString('base64').slice(0, 512)]
   }),
 )
+const longName = async () => {
+  await using dir = await mkdtempDisposable(join(bench.dataDir, 'long-'))
+  await writeFile(join(dir.path, 'f'), '')
+  const rename = ['--transform', `s/f/${'n'.repeat(300)}/`]
+  return (await run('tar', ['-C', dir.path, ...rename, '-cf', '-', 'f'])).stdout
+}
 const half = (bytes: Buffer) => bytes.subarray(0, bytes.length / 2)
 const xz = async (tar: Buffer) => (await run('xz', ['-c', '--block-size=65536'], { input: tar })).stdout
 
@@ -44,10 +50,11 @@ test.for<[string, () => Promise<Buffer> | Buffer]>([
 const SKIPPABLE = Buffer.from('5e2a4d180400000001020304', 'hex')
 
 test.for<[string, () => Promise<Buffer> | Buffer, string]>([
-  ['tar', () => large.subarray(0, 1024 * 7 + 512 + 100), 'cannot unpack "/a": The archive breaks off'],
-  ['gzip', () => half(gzipSync(large)), 'cannot unpack "/a": its compressed data breaks off'],
-  ['zstd', () => half(zstdCompressSync(large)), 'cannot unpack "/a": its compressed data breaks off'],
-  ['xz', async () => half(await xz(large)), 'cannot unpack "/a": xz cannot read its compressed data'],
-])('%s that breaks off is an error that names the file', async ([, content, message]) => {
+  ['tar that breaks off', () => large.subarray(0, 1024 * 7 + 512 + 100), 'cannot unpack "/a": The archive breaks off'],
+  ['gzip that breaks off', () => half(gzipSync(large)), 'cannot unpack "/a": its compressed data breaks off'],
+  ['zstd that breaks off', () => half(zstdCompressSync(large)), 'cannot unpack "/a": its compressed data breaks off'],
+  ['xz that breaks off', async () => half(await xz(large)), 'cannot unpack "/a": xz cannot read its compressed data'],
+  ['a name of 300 bytes', longName, 'cannot unpack "/a": a name in it has more than 255 bytes'],
+])('%s is an error that names the file', async ([, content, message]) => {
   await expect(addArchive(await content())).rejects.toThrow(message)
 })
