@@ -1,9 +1,13 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { collectGarbage, openBuildStores } from '#buildkit-lite'
+import { openSnapshotStore } from '#sandbox'
 import { Bench, gc } from './cli.ts'
 
 let bench: Bench
+const RACING =
+  'FROM base AS a\nARG N=0\nRUN echo $N > /a\nRUN --mount=type=cache,target=/c cat /a >> /c/f; cp /c/f /b\nFROM base\nCOPY --from=a /b /\nRUN cat /b > /c\n'
 const WAITING =
   'FROM base\nRUN echo one > /one\nRUN --mount=type=cache,id=gate,target=/c echo waits; until [ -e /c/go ]; do sleep 0.05; done\nRUN cat /one > /two\n'
 
@@ -54,7 +58,34 @@ test('a dry run says what would go, and a real one takes it', async () => {
   expect(idsIn('snapshots/c')).toEqual([])
 })
 
+test('builds do not notice a collection that never ends', async () => {
+  await bench.write({ Dockerfile: RACING })
+  const stores = [openSnapshotStore(bench.dataDir), ...openBuildStores(bench.dataDir)]
+  const options = { dataDir: bench.dataDir, stores, limits: { keepNothing: true as const }, dryRun: false }
+  const stop = new AbortController()
+  let removed = 0
+  const collecting = (async () => {
+    while (!stop.signal.aborted) removed += (await collectGarbage(options, stop.signal)).removed.length
+  })()
+  const builds = Array.from({ length: 2 }, async (_, index) => {
+    for (let round = 0; round < 3; round++) {
+      const flags = [
+        '--build-arg',
+        `N=${(round + index) % 2}`,
+        '-o',
+        `type=oci,dest=${bench.path(`raced-${index}.tar`)}`,
+      ]
+      expect(await bench.build(flags)).toMatchObject({ code: 0 })
+    }
+  })
+  await Promise.all(builds).finally(() => stop.abort())
+  await collecting.catch((error: unknown) => expect(stop.signal.aborted, String(error)).toBe(true))
+  expect(removed).toBeGreaterThan(0)
+  expect(await collect('--verify')).toMatchObject({ code: 0 })
+})
+
 test('a limit keeps what was used last', async () => {
+  await bench.write({ Dockerfile: 'FROM base\nRUN echo hello > /hello\nRUN echo there > /there\n' })
   expect(await bench.build([])).toMatchObject({ code: 0 })
   const { stdout } = await collect('--max-size', '1m', '--json')
   const report = JSON.parse(stdout)

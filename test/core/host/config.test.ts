@@ -75,3 +75,13 @@ test('what pushed Dockerfiles may do beyond their sandbox is nothing, or what is
     'security.insecure',
   ])
 })
+
+test('limits of the disk are in GB, and parts of the disk where none are given', () => {
+  expect(readConfig({})).toMatchObject({ cacheLimits: {}, minFreeBytes: null })
+  const given = { SLIPWAY_CACHE_MAX_GB: '50', SLIPWAY_CACHE_RESERVED_GB: '0', SLIPWAY_CACHE_FREE_GB: '1.5' }
+  expect(readConfig({ ...given, SLIPWAY_MIN_FREE_GB: '0.5' })).toMatchObject({
+    cacheLimits: { maxBytes: 50e9, reservedBytes: 0, minFreeBytes: 1.5e9 },
+    minFreeBytes: 0.5e9,
+  })
+  expect(() => readConfig({ SLIPWAY_CACHE_MAX_GB: '-1' })).toThrow('SLIPWAY_CACHE_MAX_GB')
+})
