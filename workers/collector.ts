@@ -7,6 +7,8 @@ import { openSnapshotStore } from '#sandbox'
 const MIN_PAUSE_MS = 60_000
 /** Also where no build ends: what was used long ago goes, and others fill the disk. */
 const MAX_PAUSE_MS = 10 * 60_000
+/** Where looking at everything takes long, it takes at most this part of the time. */
+const MAX_SHARE = 1 / 20
 
 export interface Collector {
   /** Something was built: the next `collectIfDue` collects. */
@@ -21,14 +23,16 @@ export function createCollector({ dataDir, cacheLimits: limits }: Config, log: L
   const stores = [openSnapshotStore(dataDir), ...openBuildStores(dataDir)]
   let isDue = true
   let endedAtMs = 0
+  let tookMs = 0
   const collect = async (): Promise<void> => {
     isDue = false
     const startedAtMs = performance.now()
     const report = await tryCollectGarbage({ dataDir, stores, limits, dryRun: false }, signal)
     endedAtMs = Date.now()
+    tookMs = performance.now() - startedAtMs
     if (!report || report.removed.length === 0) return
     const { removed, removedBytes, keptBytes, freeBytes } = report
-    const durationMs = Math.round(performance.now() - startedAtMs)
+    const durationMs = Math.round(tookMs)
     log.info({ removed: removed.length, removedBytes, keptBytes, freeBytes, durationMs }, 'garbage collected')
   }
   return {
@@ -38,7 +42,7 @@ export function createCollector({ dataDir, cacheLimits: limits }: Config, log: L
     collect,
     async collectIfDue() {
       const pauseMs = Date.now() - endedAtMs
-      if (pauseMs >= (isDue ? MIN_PAUSE_MS : MAX_PAUSE_MS)) await collect()
+      if (pauseMs >= Math.max(isDue ? MIN_PAUSE_MS : MAX_PAUSE_MS, tookMs / MAX_SHARE)) await collect()
     },
   }
 }

@@ -19,7 +19,7 @@ export interface Collection {
   space?: (path: string) => Promise<DiskSpace>
 }
 
-export interface RemovedObject {
+interface RemovedObject {
   kind: DiskKind
   id: string
   sizeBytes: number
