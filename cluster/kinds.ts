@@ -243,6 +243,12 @@ interface ServiceAccount extends KubeObject {
   kind: 'ServiceAccount'
 }
 
+/** Who leads or lives, by when it last said so; only clients write and read it. */
+interface Lease extends KubeObject {
+  kind: 'Lease'
+  spec?: { holderIdentity?: string; leaseDurationSeconds?: number; acquireTime?: string; renewTime?: string }
+}
+
 /** Every kind the cluster keeps, by its name. */
 export interface Kinds {
   Pod: Pod
@@ -257,6 +263,7 @@ export interface Kinds {
   Secret: Secret
   Namespace: Namespace
   ServiceAccount: ServiceAccount
+  Lease: Lease
 }
 export type KindName = keyof Kinds
 

@@ -68,6 +68,7 @@ const server = stack.use(
     objects,
     addresses: new ServiceAddresses(objects, serviceCidr),
     logs: kubelet.logs,
+    sessions: kubelet.sessions,
     identity,
     host: HOST,
     port: config.clusterPort,

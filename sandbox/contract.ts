@@ -150,10 +150,14 @@ export interface ExecSpec {
   env?: readonly string[]
   workingDir?: string
   user?: ContainerSpec['user']
+  /** Gives the program a terminal of its own; what it prints then all comes as `stdout`. */
+  terminal?: boolean
 }
 
 export interface ExecProcess extends AsyncDisposable {
   readonly stdin: Writable
+  /** Of the program's terminal, if it has one. */
+  resize(size: { columns: number; rows: number }): Promise<void>
   readonly stdout: Readable
   readonly stderr: Readable
   readonly exited: Promise<ExitStatus>

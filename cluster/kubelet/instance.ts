@@ -1,9 +1,18 @@
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { join } from 'node:path'
+import { PassThrough, type Readable } from 'node:stream'
 import type { PulledImage } from '#buildkit-lite'
 import { messageOf, SlipwayError } from '#domain/errors'
-import type { ContainerMount, ContainerSpec, NetworkNamespace, Sandbox, Container as SandboxContainer } from '#sandbox'
+import type {
+  ContainerMount,
+  ContainerSpec,
+  ExecProcess,
+  ExecSpec,
+  NetworkNamespace,
+  Sandbox,
+  Container as SandboxContainer,
+} from '#sandbox'
 import type { Pod } from '../kinds.ts'
 import type { Container } from '../pod-kinds.ts'
 import { composeEnvironment, type EnvironmentSources } from './environment.ts'
@@ -29,6 +38,10 @@ export interface Instance {
   readonly startedAtMs: number
   readonly stopSignal: NodeJS.Signals
   readonly target: ProbeTarget
+  /** Runs a further program in the container, with its variables. */
+  exec(spec: Pick<ExecSpec, 'args' | 'terminal'>): Promise<ExecProcess>
+  /** Copies of what it prints from now on, until their reader is gone or the run has ended. */
+  listen(): { stdout: Readable; stderr: Readable }
   /** When it has ended, its log is written and its root file system is gone. Never rejects. */
   readonly ended: Promise<Ending>
   kill(signal: NodeJS.Signals): Promise<void>
@@ -93,6 +106,7 @@ export async function startInstance(
   const running = stack.use(await inStage('RunContainerError', () => places.sandbox.containers.start(spec, killed)))
   const startedAtMs = Date.now()
   const path = logPath(places.podsDir, pod.metadata.uid ?? '', container.name, wish.restart)
+  const listeners = listenTo(running)
   const log = await writeLog(path, running, places.openLogs)
   const made = stack.move()
   return {
@@ -101,10 +115,31 @@ export async function startInstance(
     startedAtMs,
     stopSignal: stopSignalOf(image),
     target: { container, address: sources.podIp, exec: (args) => running.exec({ args }) },
+    exec: ({ args, terminal = false }) =>
+      running.exec(terminal ? { args, terminal, env: ['TERM=xterm', ...spec.env] } : { args }),
+    listen: listeners,
     ended: untilEnded(running, { startedAtMs, log, made, messagePath: message.path }),
     kill: (signal) => running.kill(signal),
   }
 }
+
+/** Followers get what they can take; only the log holds a container up. */
+function listenTo({ stdout, stderr }: SandboxContainer): Instance['listen'] {
+  const follow = (source: Readable): Readable => {
+    const copy = new PassThrough({ highWaterMark: FOLLOWER_BYTES })
+    const add = (chunk: Buffer) => {
+      if (copy.writableLength + chunk.length <= FOLLOWER_BYTES) copy.write(chunk)
+    }
+    const end = () => copy.end()
+    source.on('data', add)
+    source.once('close', end).once('end', end)
+    copy.once('close', () => source.off('data', add))
+    return copy
+  }
+  return () => ({ stdout: follow(stdout), stderr: follow(stderr) })
+}
+
+const FOLLOWER_BYTES = 1024 * 1024
 
 async function inStage<T>(stage: StartError['stage'], work: () => T | Promise<T>): Promise<T> {
   try {

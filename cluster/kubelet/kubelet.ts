@@ -12,6 +12,7 @@ import { readLogs } from './log-reader.ts'
 import { registerNode } from './node.ts'
 import type { NodeContext } from './pod-context.ts'
 import { type PodWorker, startPod } from './pod-worker.ts'
+import { openSessions } from './sessions.ts'
 
 /** What pods have together when the whole cluster stops. */
 const STOP_GRACE_MS = 4500
@@ -47,6 +48,7 @@ export async function startKubelet(deps: KubeletDeps): Promise<Kubelet> {
   const watching = watches.move()
   return {
     logs: readLogs(podsDir, openLogs),
+    sessions: openSessions((uid, container) => pods.instanceOf(uid, container)),
     [Symbol.asyncDispose]: async () => {
       watching.dispose()
       await pods.stopAll()
@@ -95,6 +97,7 @@ function keepPods(on: NodeContext) {
     refresh: (namespace: string) => {
       for (const worker of workers.values()) worker.refresh(namespace)
     },
+    instanceOf: (uid: string, container: string) => workers.get(uid)?.instanceOf(container) ?? null,
     stopAll: async () => {
       stopping.abort()
       const all = [...workers.values()]

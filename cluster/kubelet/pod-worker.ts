@@ -5,6 +5,7 @@ import { messageOf } from '#domain/errors'
 import type { Pod } from '../kinds.ts'
 import { type ContainerRecord, newRecord } from './container-record.ts'
 import { drainConnections } from './drain.ts'
+import type { Instance } from './instance.ts'
 import type { NodeContext, PodContext } from './pod-context.ts'
 import { PodReport } from './pod-report.ts'
 import { type Grace, startGrace } from './stop-instance.ts'
@@ -19,6 +20,8 @@ export interface PodWorker {
   stop(graceMs: number): void
   /** A ConfigMap or Secret of this namespace has changed. */
   refresh(namespace: string): void
+  /** The run of a container that is under way. */
+  instanceOf(container: string): Instance | null
   /** When nothing of the pod is left on the host. Never rejects. */
   readonly done: Promise<void>
 }
@@ -71,6 +74,10 @@ class Worker implements PodWorker {
   refresh(namespace: string): void {
     if (namespace !== this.#pod.metadata.namespace) return
     this.#refresh().catch((error: unknown) => this.#report.tell(mountNote(error)))
+  }
+
+  instanceOf(container: string): Instance | null {
+    return this.#report.records.find((record) => record.container.name === container)?.instance ?? null
   }
 
   #end(graceMs: number): void {

@@ -1,11 +1,12 @@
-import type { PodLogs } from '../contract.ts'
+import type { PodLogs, PodSessions } from '../contract.ts'
 import type { OpenObjects } from '../open-objects.ts'
-import { ApiError, methodNotAllowed, unknownPath } from './api-error.ts'
+import { badRequest, methodNotAllowed, unknownPath } from './api-error.ts'
 import { type ApiReply, type ApiRequest, parseTarget, type Target } from './api-request.ts'
 import { deleteCollection, deleteObject } from './delete-objects.ts'
 import { discover, versionInfo } from './discovery.ts'
 import { openApi } from './openapi.ts'
 import { getObject, listObjects } from './read-objects.ts'
+import { serveReview } from './reviews.ts'
 import type { ServiceAddresses } from './service-addresses.ts'
 import { serveLog, serveScale } from './subresources.ts'
 import { ObjectWriter } from './write-objects.ts'
@@ -14,6 +15,7 @@ export interface ApiParts {
   objects: OpenObjects
   addresses: ServiceAddresses
   logs: PodLogs
+  sessions: PodSessions
 }
 
 const HEALTH_PATHS = new Set(['/healthz', '/livez', '/readyz'])
@@ -34,6 +36,8 @@ export function createApi(parts: ApiParts): (request: ApiRequest) => Promise<Api
     if (document) return { code: 200, body: document }
     const found = discover(path, request.accept)
     if (found) return { code: 200, ...found }
+    const review = serveReview(request)
+    if (review) return review
     const target = parseTarget(path)
     if (!target) throw unknownPath()
     return await serveTarget(parts, writer, target, request)
@@ -68,8 +72,6 @@ async function serveTarget(
   }
 }
 
-const NEEDS_UPGRADE = new Set(['exec', 'attach', 'portforward'])
-
 async function serveSubresource(
   { objects, logs }: ApiParts,
   writer: ObjectWriter,
@@ -77,9 +79,6 @@ async function serveSubresource(
   request: ApiRequest,
 ): Promise<ApiReply> {
   const { resource, subresource } = target
-  if (resource.kind === 'Pod' && NEEDS_UPGRADE.has(subresource)) {
-    throw new ApiError(501, 'NotImplemented', `pods/${subresource} is not offered by this cluster`)
-  }
   const known = resource.subresources.find((each) => each === subresource)
   switch (known) {
     case 'status':
@@ -95,6 +94,10 @@ async function serveSubresource(
       if (request.method !== 'POST') throw methodNotAllowed()
       await deleteObject(objects, target, { ...request, body: Buffer.alloc(0) })
       return { code: 201, body: { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success' } }
+    case 'exec':
+    case 'attach':
+    case 'portforward':
+      throw badRequest('Upgrade request required')
     case undefined:
       throw unknownPath()
     default:

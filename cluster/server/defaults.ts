@@ -34,6 +34,7 @@ export function withDefaults<T extends KubeObject>(object: T): T {
     case 'Event':
     case 'ConfigMap':
     case 'ServiceAccount':
+    case 'Lease':
       break
     default:
       draft satisfies never

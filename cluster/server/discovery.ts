@@ -1,5 +1,6 @@
 import type { JsonObject } from './json.ts'
 import { groupVersion, RESOURCES, type Resource, VERSION } from './resources.ts'
+import { REVIEWS } from './reviews.ts'
 
 /** The Kubernetes release whose behaviour we follow; clients pick their own by it. */
 const RELEASE = { major: '1', minor: '33', gitVersion: 'v1.33.0' }
@@ -31,11 +32,13 @@ export function discover(path: string, accept: string): { body: JsonObject; cont
   const group = groups().find((each) => path === `/apis/${each}`)
   if (group) return plain({ kind: 'APIGroup', apiVersion: 'v1', ...describeGroup(group) })
   const inVersion = RESOURCES.filter((each) => path === (each.group ? `/apis/${groupVersion(each)}` : '/api/v1'))
-  return inVersion.length > 0 ? plain(resourceList(inVersion)) : null
+  if (inVersion.length > 0) return plain(resourceList(inVersion))
+  const reviews = REVIEWS.filter((each) => path === `/apis/${each.group}/${VERSION}`)
+  return reviews.length > 0 ? plain(reviewList(reviews)) : null
 }
 
 export function groups(): string[] {
-  return [...new Set(RESOURCES.map(({ group }) => group))].filter((group) => group !== '')
+  return [...new Set([...RESOURCES, ...REVIEWS].map(({ group }) => group))].filter((group) => group !== '')
 }
 
 function coreVersions(): JsonObject {
@@ -75,12 +78,26 @@ function resourceList(resources: Resource[]): JsonObject {
   }
 }
 
+function reviewList(reviews: typeof REVIEWS): JsonObject {
+  const resources = reviews.map(({ kind, plural }) => {
+    return { name: plural, singularName: kind.toLowerCase(), namespaced: false, kind, verbs: ['create'] }
+  })
+  const group = reviews[0]?.group ?? ''
+  return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: `${group}/${VERSION}`, resources }
+}
+
+const SESSION_KINDS = { exec: 'PodExecOptions', attach: 'PodAttachOptions', portforward: 'PodPortForwardOptions' }
+
 function describeSubresource({ kind, group }: Resource, name: Resource['subresources'][number]) {
   switch (name) {
     case 'scale':
       return { kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: ['get', 'patch', 'update'] }
     case 'eviction':
       return { kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] }
+    case 'exec':
+    case 'attach':
+    case 'portforward':
+      return { kind: SESSION_KINDS[name], group, version: VERSION, verbs: ['create', 'get'] }
     case 'log':
       return { kind, group, version: VERSION, verbs: ['get'] }
     case 'status':
@@ -98,7 +115,10 @@ function aggregated(path: string, form: string): { body: JsonObject; contentType
     versions: [
       {
         version: VERSION,
-        resources: RESOURCES.filter((each) => each.group === group).map(aggregatedResource),
+        resources: [
+          ...RESOURCES.filter((each) => each.group === group).map(aggregatedResource),
+          ...REVIEWS.filter((each) => each.group === group).map(aggregatedReview),
+        ],
         freshness: 'Current',
       },
     ],
@@ -107,6 +127,11 @@ function aggregated(path: string, form: string): { body: JsonObject; contentType
     body: { kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${form}`, metadata: {}, items },
     contentType: `application/json;g=apidiscovery.k8s.io;v=${form};as=APIGroupDiscoveryList`,
   }
+}
+
+function aggregatedReview({ kind, group, plural }: (typeof REVIEWS)[number]): JsonObject {
+  const responseKind = { group, version: VERSION, kind }
+  return { resource: plural, responseKind, scope: 'Cluster', singularResource: kind.toLowerCase(), verbs: ['create'] }
 }
 
 function aggregatedResource(resource: Resource): JsonObject {

@@ -148,7 +148,9 @@ export function applyFields(live: KubeObject, { applied, manager, force }: Appli
   const conflicts = entries
     .filter((entry) => !isSame(entry, manager))
     .flatMap((entry) => contested.filter((path) => entry.fields.has(path)).map((path) => ({ entry, path })))
-  if (conflicts.length > 0 && !force) throw conflictOf(conflicts)
+  const handedOver = manager.name === 'kubectl' ? appliedByClient(before, kind) : new Set()
+  const refused = conflicts.filter(({ path }) => !handedOver.has(path))
+  if (refused.length > 0 && !force) throw conflictOf(refused)
   const taken = new Set(contested)
   const left = entries.map((entry) =>
     isSame(entry, manager) ? entry : { ...entry, fields: without(entry.fields, taken) },
@@ -158,6 +160,24 @@ export function applyFields(live: KubeObject, { applied, manager, force }: Appli
   const kept = new Set([...wanted, ...others])
   const pruned = pruneFields(merged, without(earlier, kept), kept, kind) as unknown as KubeObject
   return withEntries(pruned, replaceEntry(left, manager, apiVersion, wanted))
+}
+
+const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
+
+/**
+ * Fields that are still as a client-side `kubectl apply` has set them: one on the server's side takes them over.
+ * https://kubernetes.io/docs/reference/using-api/server-side-apply/#migration-between-client-side-and-server-side-apply
+ */
+function appliedByClient(live: JsonObject, kind: string): FieldSet {
+  const { annotations = {} } = live['metadata'] as { annotations?: Record<string, string> }
+  try {
+    const applied = JSON.parse(annotations[LAST_APPLIED] ?? '{}') as JsonObject
+    const differing = compareFields(live, mergeApplied(live, applied, kind), kind).set
+    return without(fieldsIn(applied, placeOfKind(kind)), differing)
+  } catch {
+    // An annotation that is no JSON hands nothing over.
+    return new Set()
+  }
 }
 
 /** Without what an apply cannot set at this path. */

@@ -10,7 +10,7 @@ export interface Resource {
   shortNames: string[]
   namespaced: boolean
   categories: string[]
-  subresources: ('status' | 'scale' | 'log' | 'eviction')[]
+  subresources: ('status' | 'scale' | 'log' | 'eviction' | 'exec' | 'attach' | 'portforward')[]
   /** Whether metadata.generation counts changes of the spec. */
   counted: boolean
 }
@@ -40,7 +40,7 @@ export const RESOURCES: readonly Resource[] = [
   resource('Pod', 'pods', {
     shortNames: ['po'],
     categories: ['all'],
-    subresources: ['status', 'log', 'eviction'],
+    subresources: ['status', 'log', 'eviction', 'exec', 'attach', 'portforward'],
   }),
   resource('Secret', 'secrets'),
   resource('ServiceAccount', 'serviceaccounts', { shortNames: ['sa'] }),
@@ -59,6 +59,7 @@ export const RESOURCES: readonly Resource[] = [
     subresources: ['status', 'scale'],
     counted: true,
   }),
+  resource('Lease', 'leases', { group: 'coordination.k8s.io' }),
   resource('EndpointSlice', 'endpointslices', { group: 'discovery.k8s.io', counted: true }),
 ]
 

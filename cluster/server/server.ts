@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { Readable } from 'node:stream'
+import type { IncomingMessage } from 'node:http'
+import { type Duplex, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from '#host/log'
@@ -7,6 +8,7 @@ import { type ApiParts, createApi, isPublic } from './api.ts'
 import { toApiError, unauthorized } from './api-error.ts'
 import type { ApiReply, ApiRequest } from './api-request.ts'
 import type { ServerIdentity } from './pki.ts'
+import { refuseUpgrade, serveUpgrade } from './streams/serve-upgrade.ts'
 
 /** As Kubernetes limits it. */
 const BODY_LIMIT_BYTES = 3 * 1024 * 1024
@@ -58,6 +60,11 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
         return sendError(reply, shown)
       }
     },
+  })
+  app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const upgrade = { request, socket, head, isAccepted: false }
+    if (!hasToken(request, identity.token)) return refuseUpgrade(upgrade, unauthorized())
+    serveUpgrade(options, upgrade, stopping.signal).catch((error: unknown) => refuseUpgrade(upgrade, error))
   })
   await app.listen({ host: options.host, port: options.port })
   const address = app.addresses()[0]
@@ -114,7 +121,7 @@ function sendError(reply: FastifyReply, error: unknown) {
   return reply.code(shown.code).header('content-type', 'application/json').send(JSON.stringify(shown.toStatus()))
 }
 
-function hasToken(request: FastifyRequest, token: string): boolean {
+function hasToken(request: Pick<IncomingMessage, 'headers'>, token: string): boolean {
   const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
   const digest = (text: string) => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(given), digest(token))

@@ -61,6 +61,7 @@ const COLUMNS: Record<KindName, Column[]> = {
   ConfigMap: [['Name'], ['Data'], ['Age']],
   Secret: [['Name'], ['Type'], ['Data'], ['Age']],
   Namespace: [['Name'], ['Status'], ['Age']],
+  Lease: [['Name'], ['Holder'], ['Age']],
   ServiceAccount: [['Name'], ['Secrets'], ['Age']],
 }
 
@@ -102,6 +103,7 @@ const DESCRIPTIONS: Record<string, string> = {
   Source: 'Who reported it',
   Message: 'What happened',
   Count: 'How often it happened',
+  Holder: 'Who has it',
   Data: 'How many entries it has',
   Secrets: 'How many secrets its pods may use',
 }

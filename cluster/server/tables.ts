@@ -67,6 +67,7 @@ const CELLS: { [K in KindName]: Cells<K> } = {
     age(metadata.creationTimestamp),
   ],
   Namespace: ({ metadata, status }) => [metadata.name, status?.phase ?? 'Active', age(metadata.creationTimestamp)],
+  Lease: ({ metadata, spec }) => [metadata.name, spec?.holderIdentity ?? '', age(metadata.creationTimestamp)],
   ServiceAccount: ({ metadata }) => [metadata.name, 0, age(metadata.creationTimestamp)],
 }
 

@@ -37,6 +37,7 @@ export function validate(given: KubeObject, before: KubeObject | null): Cause[] 
     case 'Event':
     case 'Namespace':
     case 'ServiceAccount':
+    case 'Lease':
       return causes
     default:
       return object satisfies never

@@ -4,6 +4,7 @@ import { SlipwayError } from '#domain/errors'
 import type { ExitStatus } from '#host/exec'
 import type { Logger } from '#host/log'
 import { newId } from '#host/new-id'
+import { openTerminal } from '#host/terminal'
 import type { Container, ContainerSpec, ContainerUsage, ExecProcess, ExecSpec } from '../contract.ts'
 import type { Cell } from './cell.ts'
 import { type OwnLimits, processConfig } from './process-config.ts'
@@ -97,8 +98,11 @@ async function execIn(cell: Cell, spec: ContainerSpec, command: ExecSpec, ours: 
     security: spec.security,
     rlimits: spec.rlimits,
     ours,
+    terminal: command.terminal ?? false,
   }
   await writeFile(processFile, JSON.stringify(processConfig(settings)))
+  using opened = new DisposableStack()
+  const terminal = command.terminal ? opened.use(openTerminal()) : null
   const runc = await startRunc({
     stateDir: cell.stateDir,
     command: ['exec', '--process', processFile, cell.id],
@@ -106,8 +110,10 @@ async function execIn(cell: Cell, spec: ContainerSpec, command: ExecSpec, ours: 
     logFile: `${base}.log`,
     program: command.args[0] ?? '',
     stdin: 'pipe',
+    ...(terminal ? { terminal } : {}),
   })
-  const { stdin } = runc.child
+  opened.move()
+  const stdin = terminal ? terminal.stream : runc.child.stdin
   if (!stdin) throw new TypeError('runc was started without a pipe for input')
   // A program that does not read its input is judged by its exit code.
   stdin.on('error', () => {})
@@ -120,14 +126,23 @@ async function execIn(cell: Cell, spec: ContainerSpec, command: ExecSpec, ours: 
     stdout,
     stderr,
     exited,
+    async resize(size) {
+      await terminal?.resize(size)
+      // The kernel tells the session of the terminal only; runc is in another and copies the size on this signal.
+      if (terminal && runc.child.exitCode === null) runc.child.kill('SIGWINCH')
+    },
     async [Symbol.asyncDispose]() {
-      if (runc.child.exitCode === null && runc.child.signalCode === null) {
-        signalProcess(runc.pid, 'SIGKILL')
-        runc.output.abandon()
-      }
+      killUnlessEnded(runc)
       await exited
+      terminal?.[Symbol.dispose]()
     },
   }
+}
+
+function killUnlessEnded({ child, pid, output }: RuncProcess): void {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  signalProcess(pid, 'SIGKILL')
+  output.abandon()
 }
 
 async function endExec(runc: RuncProcess, base: string): Promise<ExitStatus> {

@@ -15,6 +15,7 @@ export interface ProcessSettings {
   security: ContainerSpec['security']
   rlimits?: ContainerSpec['rlimits']
   ours: OwnLimits
+  terminal?: boolean
 }
 
 /** What our own process has and cannot give away more of. */
@@ -49,7 +50,7 @@ export function processConfig(settings: ProcessSettings) {
     hard: Math.min(OPEN_FILES.hard, openFiles),
   }
   return {
-    terminal: false,
+    terminal: settings.terminal ?? false,
     user: { uid, gid, additionalGids, umask: UMASK },
     args: settings.args,
     env: settings.env,

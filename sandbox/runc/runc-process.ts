@@ -4,6 +4,7 @@ import { basename, dirname } from 'node:path'
 import { PassThrough, type Readable } from 'node:stream'
 import type { ChildProcess, ExitStatus } from '#host/exec'
 import { exited, spawn } from '#host/exec'
+import type { Terminal } from '#host/terminal'
 import { readRuncError, startError } from './runc-log.ts'
 
 /** A runc in the foreground: it copies the program's output and ends as the program ends. */
@@ -25,19 +26,24 @@ export interface RuncCall {
   /** What the error names. */
   program: string
   stdin: 'ignore' | 'pipe'
+  /** What the program's terminal is copied from and to, in the place of the three streams. */
+  terminal?: Terminal
 }
 
 /** Resolves when the program inside runs; rejects with what runc logged where it never did. */
 export async function startRunc(call: RuncCall): Promise<RuncProcess> {
   const [name, ...args] = call.command
   const started = fileAppears(call.pidFile)
+  const { terminal } = call
+  const fd = terminal?.programFd
   const child = spawn(
     'runc',
     ['--root', call.stateDir, '--log', call.logFile, '--log-format', 'json', name, '--pid-file', call.pidFile, ...args],
     // A session of its own: an interrupt from the terminal is for us to pass on.
-    { stdio: [call.stdin, 'pipe', 'pipe'], detached: true },
+    { stdio: fd === undefined ? [call.stdin, 'pipe', 'pipe'] : [fd, fd, fd], detached: true },
   )
-  const output = keepOutput(child)
+  terminal?.closeProgramEnd()
+  const output = keepOutput(terminal ? { stdout: terminal.stream, stderr: null } : child)
   const ended = exited(child)
   try {
     await Promise.race([started.appeared, ended])
@@ -65,7 +71,7 @@ interface Output {
  * Takes over the output of a child before it can end: Node throws away what nobody has read of a stream when its
  * process exits. Reading stops with the reader, and so in the end does the program.
  */
-function keepOutput(child: ChildProcess): Output {
+function keepOutput(child: Pick<ChildProcess, 'stdout' | 'stderr'>): Output {
   const [stdout, stderr] = [keepStream(child.stdout), keepStream(child.stderr)]
   return {
     stdout,
@@ -80,7 +86,8 @@ function keepOutput(child: ChildProcess): Output {
 function keepStream(source: Readable | null): Readable {
   const kept = new PassThrough()
   source?.pipe(kept)
-  source?.once('close', () => kept.end())
+  if (source) source.once('close', () => kept.end())
+  else kept.end()
   return kept
 }
 

@@ -18,7 +18,7 @@ import type { Kubelet } from '../../cluster/contract.ts'
 import type { Pod, Service } from '../../cluster/kinds.ts'
 import { startKubelet } from '../../cluster/kubelet/kubelet.ts'
 import type { ObjectStore } from '../../cluster/objects.ts'
-import { openObjects } from '../../cluster/open-objects.ts'
+import { type OpenObjects, openObjects } from '../../cluster/open-objects.ts'
 import type { Container, PodSpec } from '../../cluster/pod-kinds.ts'
 import { startServiceProxy } from '../../cluster/service-proxy/proxy.ts'
 import { startDockerRegistry } from '../support/docker-registry.ts'
@@ -29,7 +29,7 @@ const platform = { os: 'linux', architecture: process.arch === 'arm64' ? 'arm64'
 
 /** The node's part of a cluster: real Redis, registry, sandbox, rules and kubelet. */
 export interface TestNode extends AsyncDisposable {
-  readonly objects: ObjectStore
+  readonly objects: OpenObjects
   readonly sandbox: Sandbox
   readonly registry: Registry
   readonly dataDir: string

@@ -228,3 +228,43 @@ kubectlTest('orphaned ReplicaSets are adopted again', async () => {
   await k('delete', 'deployment', 'orphan', '--cascade=foreground')
   expect(await k('get', 'pods', '-l', 'app=orphan', '-o', 'name')).toBe('')
 })
+
+kubectlTest('what one may do, and who one is', async () => {
+  expect(await k('auth', 'can-i', 'create', 'deployments')).toBe('yes\n')
+  expect(await k('auth', 'can-i', '--list')).toMatch(/\*\.\* +\[\] +\[\] +\[\*\]/)
+  expect(await k('auth', 'whoami', '-o', 'jsonpath={.status.userInfo.username}')).toBe('admin')
+  expect(await k('api-resources', '--api-group=authorization.k8s.io')).toContain('SelfSubjectAccessReview')
+})
+
+kubectlTest('an apply over what another one has set is refused in words, and forced', async () => {
+  const map = (value: string) => `{apiVersion: v1, kind: ConfigMap, metadata: {name: shared}, data: {a: '${value}'}}`
+  const applyAs = async (manager: string, value: string, ...more: string[]) =>
+    await cluster.kubectl(['apply', '--server-side', `--field-manager=${manager}`, ...more, '-f', '-'], {
+      input: map(value),
+      okCodes: [0, 1],
+    })
+  await applyAs('one', '1')
+  const refused = await applyAs('two', '2')
+  expect(refused.stderr).toContain('Apply failed with 1 conflict: conflict with "one": .data.a')
+  expect((await applyAs('two', '2', '--force-conflicts')).stdout).toBe('configmap/shared serverside-applied\n')
+  expect(await k('get', 'cm', 'shared', '-o', 'jsonpath={.data.a}')).toBe('2')
+  // What kubectl has applied on its own side is handed over to the server's side without a conflict.
+  await apply(map('3').replace('shared', 'moved'))
+  const moved = { input: map('4').replace('shared', 'moved') }
+  expect((await cluster.kubectl(['apply', '--server-side', '-f', '-'], moved)).stdout).toContain('serverside-applied')
+})
+
+kubectlTest('leases are kept as clients write them', async () => {
+  const times = "acquireTime: '2026-01-02T03:04:05.000006Z', leaseDurationSeconds: 15"
+  await apply(
+    `{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: l}, spec: {holderIdentity: me, ${times}}}`,
+  )
+  expect(await k('get', 'leases', 'l')).toMatch(/NAME +HOLDER +AGE\nl +me +\d+s\n/)
+  expect(await k('get', 'lease', 'l', '-o', 'jsonpath={.spec.acquireTime}')).toBe('2026-01-02T03:04:05.000006Z')
+})
+
+kubectlTest('wait for conditions and for values', async () => {
+  await apply(web('awaited'))
+  await k('wait', 'deployment/awaited', '--for=condition=Available', '--timeout=20s')
+  await k('wait', 'deployment/awaited', '--for=jsonpath={.status.readyReplicas}=3', '--timeout=20s')
+})

@@ -2,10 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { SlipwayError } from '#domain/errors'
 import { run } from '#host/exec'
 import { createLogger } from '#host/log'
 import { openClusterObjects } from '#store/cluster-objects'
-import type { PodLogs } from '../../cluster/contract.ts'
+import type { PodLogs, PodSessions } from '../../cluster/contract.ts'
 import { startControllers } from '../../cluster/controllers/start-controllers.ts'
 import type { Pod } from '../../cluster/kinds.ts'
 import { timestamp } from '../../cluster/object-meta.ts'
@@ -46,7 +47,16 @@ export async function startCluster(options: { url?: string } = {}): Promise<Test
   const identity = await openIdentity(directory, '127.0.0.1')
   const addresses = new ServiceAddresses(objects, '10.96.0.0/16')
   const server = stack.use(
-    await startServer({ objects, addresses, logs: pretendLogs, identity, host: '127.0.0.1', port: 0, log }),
+    await startServer({
+      objects,
+      addresses,
+      logs: pretendLogs,
+      sessions: noSessions,
+      identity,
+      host: '127.0.0.1',
+      port: 0,
+      log,
+    }),
   )
   const kubeconfig = join(directory, 'kubeconfig')
   await writeKubeconfig(kubeconfig, server.url, identity)
@@ -180,5 +190,18 @@ const pretendLogs: PodLogs = {
     const { promise, resolve } = Promise.withResolvers<void>()
     signal.addEventListener('abort', () => resolve(), { once: true })
     await promise
+  },
+}
+
+/** There is nothing to run anything in; the real ones are tested with a real kubelet. */
+const noSessions: PodSessions = {
+  exec: async () => {
+    throw new SlipwayError('not-found', 'container not found ("web")')
+  },
+  attach: () => {
+    throw new SlipwayError('not-found', 'container not found ("web")')
+  },
+  connect: async () => {
+    throw new SlipwayError('conflict', 'unable to forward port because pod is not running')
   },
 }
