@@ -159,26 +159,3 @@ describe('what a stage inherits', () => {
     })
   })
 })
-
-test('four times the stages are planned in about four times the time', async () => {
-  const textOf = (count: number) =>
-    Array.from({ length: count }, (_, at) =>
-      [
-        `FROM ${at % 3 === 0 ? 'base' : `s${at - 1}`} AS s${at}`,
-        ...(at > 0 ? [`COPY --from=s${at - 1} / /`, `RUN --mount=from=s${at >> 1},target=/m a`] : []),
-        `ENV A${at}=1`,
-        'RUN b',
-      ].join('\n'),
-    ).join('\n')
-  // The best of several is what the machine needs when nothing else does.
-  const best = { 100: Number.POSITIVE_INFINITY, 400: Number.POSITIVE_INFINITY }
-  for (let turn = 0; turn < 6; turn++) {
-    for (const count of [100, 400] as const) {
-      const text = textOf(count)
-      const started = performance.now()
-      await plan(text)
-      best[count] = Math.min(best[count], performance.now() - started)
-    }
-  }
-  expect(best[400]).toBeLessThan(Math.max(best[100], 2) * 10)
-})
