@@ -41,10 +41,15 @@ export async function buildRequest(
     secrets: {},
     run: DEFAULT_RUN_SETTINGS,
     image: DEFAULT_IMAGE_SETTINGS,
-    cacheScope: build.project,
+    ...cacheScopesOf(build),
     subject: `${outside} in /${directory}`,
     [Symbol.asyncDispose]: () => context[Symbol.asyncDispose](),
   }
+}
+
+/** A stranger's build may use what trusted ones have cached, and leaves nothing that they would use. */
+export function cacheScopesOf({ project, isFork }: Pick<Build, 'project' | 'isFork'>) {
+  return isFork ? { cacheScope: `${project}/forks`, readScopes: [project] } : { cacheScope: project }
 }
 
 /** Both paths are relative to the repository's root; a blank context is the Dockerfile's directory. */

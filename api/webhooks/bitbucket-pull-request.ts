@@ -7,7 +7,7 @@ import { type HookEvent, ignored } from './provider.ts'
 const CloudSide = z.object({
   branch: z.object({ name: BranchName }),
   /** Cloud names the commit by its first twelve digits. */
-  commit: z.object({ hash: z.string().regex(/^[0-9a-f]{7,40}$/) }).nullish(),
+  commit: z.object({ hash: z.string().regex(/^[0-9a-f]{7,40}$/) }),
   repository: z.object({ full_name: z.string() }).nullish(),
 })
 const CloudPullRequest = z.object({
@@ -17,7 +17,7 @@ const CloudPullRequest = z.object({
     title: z.string().nullish(),
     author: z.object({ display_name: z.string().nullish() }).nullish(),
     source: CloudSide,
-    destination: CloudSide,
+    destination: CloudSide.omit({ commit: true }),
   }),
 })
 
@@ -41,7 +41,8 @@ export function readCloudPullRequest(event: string, payload: unknown): HookEvent
       kind,
       // Cloud keeps no ref of a pull request: its commits are on the branch it comes from.
       ref: `refs/heads/${source.branch.name}`,
-      commit: CommitSha.safeParse(source.commit?.hash).data ?? null,
+      commit: CommitSha.safeParse(source.commit.hash).data ?? null,
+      commitStart: source.commit.hash,
       targetBranch: destination.branch.name,
       sourceBranch: source.branch.name,
       isFork: !source.repository || source.repository.full_name !== destination.repository?.full_name,

@@ -31,13 +31,15 @@ export function readMergeRequest(payload: unknown): HookEvent {
   const { object_attributes: request, user, project } = event
   if (kind === null)
     return { kind: 'ignored', reason: `"${request.action ?? 'test'}" changes no commit of a merge request` }
+  const commit = request.last_commit?.id ?? null
+  if (kind === 'changed' && commit === null) return { kind: 'ignored', reason: 'the merge request has no commit' }
   return {
     kind: 'pull-request',
     pullRequest: {
       number: request.iid,
       kind,
       ref: `refs/merge-requests/${request.iid}/head`,
-      commit: request.last_commit?.id ?? null,
+      commit,
       targetBranch: request.target_branch,
       sourceBranch: request.source_branch,
       isFork: request.source_project_id !== request.target_project_id,

@@ -1,5 +1,6 @@
 import { decide } from '#domain/decide'
 import type { Ignored } from '#domain/delivery'
+import { SlipwayError } from '#domain/errors'
 import type { CommitSha } from '#domain/ids'
 import type { Project } from '#domain/project'
 import type { PullRequest } from '#domain/pull-request'
@@ -26,7 +27,9 @@ export async function handlePullRequest(
   if (ignored.length === outcomes.length) return without({ kind: 'ignored', reason: NO_RULE, ignored })
   if (request.commit === null && request.isFork)
     return ignoredFor("the commits of a fork's pull request are not in this project's repository")
-  const commit = request.commit ?? (await commitOfBranch(deps, project, request))
+  const found = request.commit ? { commit: request.commit } : await commitOfBranch(deps, project, request)
+  if ('reason' in found) return ignoredFor(found.reason)
+  const { commit } = found
   if (request.isFork && occasion !== 'approved') {
     const isApproved = await deps.store.deliveries.isApproved(project.name, `${request.number} ${commit}`)
     if (!isApproved) return waiting(request, commit, ignored)
@@ -48,9 +51,20 @@ export async function handlePullRequest(
   return { verdict: { kind: 'accepted', builds: builds.map(({ id }) => id), ignored: others }, builds }
 }
 
-/** Where the provider names the commit by a part of it, the branch is asked for the whole. */
-async function commitOfBranch({ config }: ApiDeps, project: Project, request: PullRequest): Promise<CommitSha> {
-  return (await resolveRef(config.dataDir, project, `refs/heads/${request.sourceBranch}`)).commit
+/** Where the provider names the commit by a part of it, the branch is asked for the whole; or why there is none. */
+async function commitOfBranch(
+  { config }: ApiDeps,
+  project: Project,
+  { sourceBranch, commitStart = '' }: PullRequest,
+): Promise<{ commit: CommitSha } | { reason: string }> {
+  try {
+    const { commit } = await resolveRef(config.dataDir, project, `refs/heads/${sourceBranch}`)
+    if (commitStart !== '' && commit.startsWith(commitStart)) return { commit }
+    return { reason: `branch ${sourceBranch} has moved on from ${commitStart} to ${commit}` }
+  } catch (error) {
+    if (!(error instanceof SlipwayError)) throw error
+    return { reason: error.message }
+  }
 }
 
 function waiting(request: PullRequest, commit: CommitSha, ignored: Ignored[]): Judged {

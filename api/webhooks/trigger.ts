@@ -73,7 +73,9 @@ async function buildTargets(
       // Of several targets each rule speaks only of its own.
       ignored.push(...made.ignored.filter(({ rule }) => targets.length === 1 || speaksOf(project, rule, source)))
     } catch (error) {
-      if (!(error instanceof SlipwayError) || !['not-found', 'invalid'].includes(error.kind)) throw error
+      if (!(error instanceof SlipwayError)) throw error
+      if (error.kind === 'source-unavailable') return refused(502, error.message)
+      if (error.kind !== 'not-found' && error.kind !== 'invalid') throw error
       ignored.push({ rule: null, reason: error.message })
     }
   }

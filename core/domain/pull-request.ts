@@ -9,6 +9,8 @@ export interface PullRequest {
   ref: string
   /** Commit at its head; null where the provider names it by a part of it only. */
   commit: CommitSha | null
+  /** That part: the first digits of the commit. */
+  commitStart?: string
   /** Branch it wants to go into, without `refs/heads/`. */
   targetBranch: string
   sourceBranch: string

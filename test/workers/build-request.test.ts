@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { placesOf } from '../../workers/build-request.ts'
+import { ProjectName } from '#domain/ids'
+import { cacheScopesOf, placesOf } from '../../workers/build-request.ts'
 
 test.for([
   ['Dockerfile', '/', '', 'Dockerfile'],
@@ -12,4 +13,10 @@ test.for([
   ['a/../../../Dockerfile', 'x/../../..', '', 'Dockerfile'],
 ] as const)('Dockerfile %j with context %j is %j and %j', ([dockerfile, context, directory, inside]) => {
   expect(placesOf({ dockerfile, context })).toMatchObject({ directory, dockerfile: inside })
+})
+
+test('a build of a fork leaves nothing in the cache of trusted builds', () => {
+  const project = ProjectName.parse('acme/web')
+  expect(cacheScopesOf({ project })).toEqual({ cacheScope: 'acme/web' })
+  expect(cacheScopesOf({ project, isFork: true })).toEqual({ cacheScope: 'acme/web/forks', readScopes: ['acme/web'] })
 })

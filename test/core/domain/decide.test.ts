@@ -5,7 +5,7 @@ import { BuildRule, defaultRules } from '#domain/project'
 import { findRuleMistake } from '#domain/rule-mistakes'
 
 const sha = CommitSha.parse('0123456789abcdef0123456789abcdef01234567')
-const ref = (kind: 'branch' | 'tag', name: string, more: Partial<SourceEvent> = {}): SourceEvent => ({
+const ref = (kind: SourceEvent['source'], name: string, more: Partial<SourceEvent> = {}): SourceEvent => ({
   source: kind,
   name,
   sha,
@@ -43,6 +43,19 @@ test.for<[string, object, SourceEvent, string[] | RegExp]>([
   ['skip ci', {}, ref('branch', 'main', { message: 'Fix typo\n\n[skip ci]' }), /skip/],
   ['ci skip', {}, ref('branch', 'main', { message: '[CI SKIP] x' }), /skip/],
   ['skip ci, by hand', {}, ref('branch', 'main', { message: '[skip ci]', isManual: true }), ['latest']],
+  ['no ci', {}, ref('branch', 'main', { message: 'x [no ci]' }), /skip the build: \[no ci\]/],
+  ['skip build', {}, ref('tag', 'v1', { message: '[skip build]' }), /for a branch/],
+  ['skipping is only talked of', {}, ref('branch', 'main', { message: 'skip ci' }), ['latest']],
+  ['pull request', { source: 'pull-request' }, ref('pull-request', 'main'), []],
+  ['pull request into another branch', { source: 'pull-request' }, ref('pull-request', 'dev'), /pull request into dev/],
+  [
+    'pull request, but the rule is for a branch',
+    {},
+    ref('pull-request', 'main'),
+    /for a branch, this is a pull request/,
+  ],
+  ['pull request, autobuild off', { source: 'pull-request', autobuild: false }, ref('pull-request', 'main'), /off/],
+  ['tags of a pull request', { source: 'pull-request', tags: ['{tag}'] }, ref('pull-request', 'main'), []],
   ['path wanted', { paths: ['web/**'] }, ref('branch', 'main', { changedPaths: ['web/a/b.ts'] }), ['latest']],
   ['an empty commit, for who wants all', {}, ref('branch', 'main', { changedPaths: [] }), ['latest']],
   ['an empty commit', { paths: ['web/**'] }, ref('branch', 'main', { changedPaths: [] }), /no changed path/],
@@ -60,7 +73,7 @@ test.for<[string, object, SourceEvent, string[] | RegExp]>([
   if (expected instanceof RegExp) {
     expect(outcome).toMatchObject({ matches: false, tags: [] })
     expect(outcome.reason).toMatch(expected)
-  } else expect(outcome).toMatchObject({ matches: true, tags: expected })
+  } else expect(outcome).toMatchObject({ matches: true, tags: expected, push: asked.source !== 'pull-request' })
 })
 
 test('a catastrophic pattern takes no time', () => {
