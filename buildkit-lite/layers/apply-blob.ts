@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
+import { closeSync, fstatSync, openSync } from 'node:fs'
 import { SlipwayError } from '#domain/errors'
 import { openSys } from '#host/sys'
-import { type Compression, openDecompressor, sendThrough } from './compression.ts'
+import { type Compression, openDecompressedFile, openDecompressor, sendThrough } from './compression.ts'
 import { TarExtractor } from './extract-tar.ts'
 import { TarReader } from './read-tar.ts'
 
@@ -17,12 +18,17 @@ export interface ApplyJob {
   /** Of the uncompressed archive. */
   maxBytes: number
   maxEntries: number
+  /** Where the blob is a file; it is then known to be what it is called, but for what its diffID tells. */
+  path: string | null
 }
 
 const SMALL_BYTES = 256 * 1024
 
 /** Unpacks while it checks: a wrong digest is found after the last byte, when the directory is to be thrown away. */
-export async function applyBlob(job: ApplyJob, source: AsyncIterable<Buffer>): Promise<{ uncompressedBytes: number }> {
+export async function applyBlob(
+  job: ApplyJob,
+  source: AsyncIterable<Buffer> | null,
+): Promise<{ uncompressedBytes: number }> {
   const diff = createHash('sha256')
   using extractor = new TarExtractor(openSys(), job)
   const reader = new TarReader(extractor)
@@ -35,9 +41,8 @@ export async function applyBlob(job: ApplyJob, source: AsyncIterable<Buffer>): P
     diff.update(chunk)
     reader.write(chunk)
   }
-  const checked = checkBlob(source, job)
-  if (job.compression === 'none') for await (const chunk of checked) sink(chunk)
-  else await sendThrough(checked, await openDecompressor(job.compression, job.sizeBytes <= SMALL_BYTES), sink)
+  if (job.path !== null) await sendFile(job.path, job, sink)
+  else await sendChecked(source ?? [], job, sink)
   reader.end()
   extractor.finish()
   const diffId = `sha256:${diff.digest('hex')}`
@@ -47,8 +52,31 @@ export async function applyBlob(job: ApplyJob, source: AsyncIterable<Buffer>): P
   return { uncompressedBytes }
 }
 
+async function sendFile(path: string, job: ApplyJob, sink: (chunk: Buffer) => void): Promise<void> {
+  const fd = openSync(path, 'r')
+  try {
+    const { size } = fstatSync(fd)
+    if (size !== job.sizeBytes)
+      throw new SlipwayError('invalid', `Layer ${job.digest} has ${size} bytes, expected ${job.sizeBytes}`)
+    const isSmall = size <= SMALL_BYTES
+    for await (const chunk of await openDecompressedFile({ path, fd }, job.compression, isSmall)) sink(chunk)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+async function sendChecked(
+  source: AsyncIterable<Buffer> | Iterable<Buffer>,
+  job: ApplyJob,
+  sink: (chunk: Buffer) => void,
+): Promise<void> {
+  const checked = checkBlob(source, job)
+  if (job.compression === 'none') for await (const chunk of checked) sink(chunk)
+  else await sendThrough(checked, await openDecompressor(job.compression, job.sizeBytes <= SMALL_BYTES), sink)
+}
+
 /** Passes the blob on, and fails where its size or digest is not what was promised. */
-async function* checkBlob(source: AsyncIterable<Buffer>, job: ApplyJob): AsyncGenerator<Buffer> {
+async function* checkBlob(source: AsyncIterable<Buffer> | Iterable<Buffer>, job: ApplyJob): AsyncGenerator<Buffer> {
   const hash = createHash('sha256')
   let sizeBytes = 0
   for await (const chunk of source) {

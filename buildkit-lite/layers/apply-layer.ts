@@ -1,3 +1,4 @@
+import { ReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import type { Layer } from '#domain/digest'
 import { bytePath } from '#host/sys'
@@ -34,15 +35,24 @@ export async function applyLayer(
     sizeBytes: layer.descriptor.size,
     diffId: layer.diffId,
     maxBytes: target.limits?.maxBytes ?? DEFAULT_MAX_BYTES,
+    path: pathOf(source),
     maxEntries: target.limits?.maxEntries ?? DEFAULT_MAX_ENTRIES,
   }
-  if (job.sizeBytes > INLINE_BYTES) return runInThread(APPLY_THREAD, job, { input: source }, signal)
+  const input = job.path === null ? source : null
+  if (input === null) source.once('error', () => {}).destroy()
+  if (job.sizeBytes > INLINE_BYTES) return runInThread(APPLY_THREAD, job, input ? { input } : {}, signal)
   signal.throwIfAborted()
   try {
-    return await applyBlob(job, source)
+    return await applyBlob(job, input)
   } finally {
     source.destroy()
   }
+}
+
+/** A stream that is all of a file is not sent through this thread: the file can be opened where it is used. */
+function pathOf(source: Readable): string | null {
+  const isWhole = source instanceof ReadStream && source.bytesRead === 0 && !source.destroyed
+  return isWhole && typeof source.path === 'string' ? source.path : null
 }
 
 function latin1(path: string): string {

@@ -3,4 +3,4 @@ import { type ApplyJob, applyBlob } from './apply-blob.ts'
 import { answer } from './run-in-thread.ts'
 
 const job = workerData as ApplyJob
-await answer(parentPort, () => applyBlob(job, process.stdin))
+await answer(parentPort, () => applyBlob(job, job.path === null ? process.stdin : null))

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import type { Readable, Writable } from 'node:stream'
+import { createReadStream } from 'node:fs'
+import { type Readable, Writable } from 'node:stream'
 import {
   constants,
   createGunzip,
@@ -90,10 +91,27 @@ export async function openDecompressor(compression: Exclude<Compression, 'none'>
   )
 }
 
-/** Null where the program is not installed. */
-export async function openProgram(file: string, args: readonly string[]): Promise<Filter | null> {
-  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] })
-  const { stdin, stdout, stderr } = child
+/** The decompressed bytes of a file, which a program reads itself where there is one: fewer bytes pass through here. */
+export async function openDecompressedFile(
+  { path, fd }: { path: string; fd: number },
+  compression: Compression,
+  isSmall: boolean,
+): Promise<AsyncIterable<Buffer>> {
+  const program = compression === 'gzip' && !isSmall ? await openProgram('igzip', ['-d', '-c'], fd) : null
+  if (program) return readThrough([], program)
+  const bytes: AsyncIterable<Buffer> = createReadStream(path, { highWaterMark: 2 * CHUNK_BYTES })
+  return compression === 'none' ? bytes : readThrough(bytes, await openDecompressor(compression, true))
+}
+
+/** Null where the program is not installed. Its input is ours to write, or a file. */
+export async function openProgram(
+  file: string,
+  args: readonly string[],
+  inputFd: number | 'pipe' = 'pipe',
+): Promise<Filter | null> {
+  const child = spawn(file, args, { stdio: [inputFd, 'pipe', 'pipe'] })
+  const { stdout, stderr } = child
+  const stdin = inputFd === 'pipe' ? child.stdin : noInput()
   try {
     await once(child, 'spawn')
   } catch (error) {
@@ -110,6 +128,11 @@ export async function openProgram(file: string, args: readonly string[]): Promis
     throw new SlipwayError('invalid', `${file} ended with ${signal ?? `code ${code}`}: ${said.trim()}`)
   })
   return { input: stdin, output: stdout, done, destroy: () => child.kill('SIGKILL') }
+}
+
+/** In the place of a pipe that is not there. */
+function noInput(): Writable {
+  return new Writable({ write: (_chunk, _encoding, done) => done() })
 }
 
 function streamFilter(stream: Readable & Writable): Filter {
@@ -144,7 +167,10 @@ export async function sendThrough(
 }
 
 /** The same, to be read from: the filter's output, checked at its end. */
-export async function* readThrough(source: AsyncIterable<Buffer>, filter: Filter): AsyncGenerator<Buffer> {
+export async function* readThrough(
+  source: AsyncIterable<Buffer> | Iterable<Buffer>,
+  filter: Filter,
+): AsyncGenerator<Buffer> {
   const checks = [feed(source, filter.input), filter.done]
   let failure: unknown
   for (const check of checks) {

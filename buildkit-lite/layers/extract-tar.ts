@@ -118,12 +118,13 @@ export class TarExtractor implements TarVisitor, Disposable {
     const diskPath = `${parent.diskPath}/${name}`
     const linked = entry.kind === 'hardlink' ? this.#linkTarget(entry) : ''
     if (linked === diskPath) return
+    if (entry.kind === 'file') {
+      this.#file = { fd: this.#createFile(diskPath), diskPath, entry }
+      return
+    }
     const isMerge = entry.kind === 'directory' && lstatOrNull(diskPath)?.isDirectory()
     const replaces = !isMerge && this.#paths.remove(diskPath)
     switch (entry.kind) {
-      case 'file':
-        this.#file = { fd: openSync(bytes(diskPath), CREATE, 0o600), diskPath, entry }
-        return
       case 'directory':
         if (!isMerge) mkdirSync(bytes(diskPath), 0o700)
         if (replaces) this.#paths.makeOpaque(diskPath)
@@ -145,6 +146,17 @@ export class TarExtractor implements TarVisitor, Disposable {
       default:
         entry.kind satisfies never
     }
+  }
+
+  /** Looking first whether the name is free would cost as much again. */
+  #createFile(diskPath: string): number {
+    try {
+      return openSync(bytes(diskPath), CREATE, 0o600)
+    } catch (error) {
+      if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIST') throw error
+    }
+    this.#paths.remove(diskPath)
+    return openSync(bytes(diskPath), CREATE, 0o600)
   }
 
   #createNode(diskPath: string, entry: TarEntry): void {
