@@ -128,9 +128,7 @@ function qosClass(spec: Pod['spec']): 'Guaranteed' | 'Burstable' | 'BestEffort' 
   const isBare = all.every(({ limits, requests }) => names.every((n) => !isSet(limits?.[n]) && !isSet(requests?.[n])))
   if (isBare) return 'BestEffort'
   const isGuaranteed = all.every(({ limits, requests }) =>
-    names.every(
-      (name) => isSet(limits?.[name]) && String(limits?.[name]) === String(requests?.[name] ?? limits?.[name]),
-    ),
+    names.every((name) => isSet(limits?.[name]) && String(limits?.[name]) === String(requests?.[name])),
   )
   return isGuaranteed ? 'Guaranteed' : 'Burstable'
 }

@@ -21,7 +21,9 @@ const SUFFIXES: Record<string, number> = {
 
 /** The number a quantity such as `500m`, `64Mi` or `1e3` stands for. */
 export function quantityValue(quantity: string | number): number {
-  const parts = /^([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d+)|([numkMGTPE]i?)?)$/.exec(String(quantity).trim())
+  const parts = /^([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d+)|(n|u|m|k|[KMGTPE]i|[MGTPE])?)$/.exec(
+    String(quantity).trim(),
+  )
   const scale = parts?.[2] === undefined ? SUFFIXES[parts?.[3] ?? ''] : 10 ** Number(parts[2])
   if (!parts || scale === undefined) {
     throw new SlipwayError(
