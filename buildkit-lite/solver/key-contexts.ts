@@ -6,9 +6,11 @@ import { stepPlatform } from './step-platform.ts'
 /** What the key of each step of a plan says of its place, by the step's index. */
 export function createKeyContexts(plan: Plan, request: BuildRequest): (this: void, index: number) => KeyContext {
   const counts = new Map<string, number>()
-  const positions = plan.steps.map(({ stage }) => {
-    const position = counts.get(stage) ?? 0
-    counts.set(stage, position + 1)
+  const positions = plan.steps.map(({ stage, operation }) => {
+    // An instruction that is put in between does not move those of other kinds.
+    const kind = `${operation.kind} of ${stage}`
+    const position = counts.get(kind) ?? 0
+    counts.set(kind, position + 1)
     return position
   })
   const { subject, run } = request

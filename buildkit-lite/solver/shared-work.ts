@@ -21,7 +21,7 @@ export interface SharedWork {
 
 /** Awaited by the work, so that a slow listener slows it. */
 export type Follow<News> = (news: News) => Promise<void>
-export type ToldWork<T, News> = (tell: Follow<News>, signal: AbortSignal) => Promise<T>
+type ToldWork<T, News> = (tell: Follow<News>, signal: AbortSignal) => Promise<T>
 
 interface Flight {
   result: Promise<unknown>

@@ -14,7 +14,7 @@ export interface StepKey extends StepOrigin {
 export interface KeyContext {
   subject: string
   stage: string
-  /** How many steps of its stage come before it. */
+  /** How many steps of its kind come before it in its stage. */
   position: number
   platform: Platform
   /** Names (not addresses) that `--add-host` adds. */
@@ -30,7 +30,12 @@ export interface KeyContext {
 export function stepKey(operation: Operation, inputs: readonly KeyComponent[], context: KeyContext): StepKey {
   const components = [...operationComponents(operation, context), ...inputs]
   const place = digestOf([context.subject, context.stage, context.position, operation.kind])
-  return { key: digestOf([KEY_VERSION, operation.kind, components.map(keyPart)]), place, components, stage: context.stage }
+  return {
+    key: digestOf([KEY_VERSION, operation.kind, components.map(keyPart)]),
+    place,
+    components,
+    stage: context.stage,
+  }
 }
 
 /**

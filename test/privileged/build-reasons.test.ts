@@ -21,6 +21,14 @@ test('a build is compared with the last one of its own subject', async () => {
   expect(await reasonsOf('one', 'FROM busybox\nRUN echo 1 > /a\n')).toEqual(['RUN command changed'])
 })
 
+test('an instruction is compared with itself where another was put before it', async () => {
+  await reasonsOf('insert', 'FROM busybox\nRUN echo insert > /a\n', { f: 'f' })
+  expect(await reasonsOf('insert', 'FROM busybox\nCOPY f /f\nRUN echo insert > /a\n', { f: 'f' })).toEqual([
+    'not built before',
+    'an earlier step changed',
+  ])
+})
+
 test('a base image whose name has another digest now is why', async () => {
   const move = async (text: string) => {
     const { image } = await bench.buildFiles({ Dockerfile: `FROM busybox\nRUN echo ${text} > /base\n` })
@@ -35,6 +43,18 @@ test('a base image whose name has another digest now is why', async () => {
     'FROM moving:1 has another digest',
     'FROM moving:1 has another digest',
   ])
+})
+
+test('a base image that says something else of the same layers changes nothing', async () => {
+  const pushLabelled = async (value: string) => {
+    const { image } = await bench.buildFiles({ Dockerfile: `FROM busybox\nLABEL a=${value}\n` })
+    await fetchLayers(image, bench.tools, never)
+    await pushImage(image, [parseImageReference(`${bench.host}/library/labelled:1`)], bench.tools.registry, never)
+  }
+  await pushLabelled('1')
+  await reasonsOf('label', 'FROM labelled:1\nRUN echo label > /l\n')
+  await pushLabelled('2')
+  expect(await reasonsOf('label', 'FROM labelled:1\nRUN echo label > /l\n')).toEqual([])
 })
 
 test.for([
