@@ -14,7 +14,7 @@ export interface ReadPush {
 }
 
 /** How an event names its repository: a project builds only what is of its own. */
-export interface NamedRepository {
+interface NamedRepository {
   urls: string[]
   /** `PROJECT/NAME` where the provider may leave out every URL. */
   path?: string

@@ -56,4 +56,6 @@ export const api = {
   changeProject: (name: string, change: ProjectChange) => call<Project>('PATCH', `/api/v1/projects/${name}`, change),
   rollouts: () => call<Page<Rollout>>('GET', '/api/v1/rollouts'),
   deliveries: () => call<Page<Delivery>>('GET', '/api/v1/deliveries'),
+  approve: (delivery: string, commit: string) =>
+    call<Delivery>('POST', `/api/v1/deliveries/${delivery}/approve`, { commit }),
 }

@@ -1,4 +1,4 @@
-import { useQuery } from '@tanstack/react-query'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import type { Delivery, Ignored, Verdict } from '#domain/delivery'
 import { api } from '../api.ts'
@@ -45,6 +45,7 @@ function DeliveryRow({ delivery }: { delivery: Delivery }) {
         <div className="muted">
           <VerdictText verdict={delivery.verdict} />
         </div>
+        {delivery.verdict.kind === 'waiting' && <Approval delivery={delivery.id} commit={delivery.verdict.commit} />}
       </td>
       <td>
         {delivery.provider} {delivery.event}
@@ -55,6 +56,23 @@ function DeliveryRow({ delivery }: { delivery: Delivery }) {
         <TimeAgo atMs={delivery.receivedAtMs} />
       </td>
     </tr>
+  )
+}
+
+/** Approves the one commit that is shown, and none that is pushed later. */
+function Approval({ delivery, commit }: { delivery: string; commit: string }) {
+  const client = useQueryClient()
+  const approve = useMutation({
+    mutationFn: () => api.approve(delivery, commit),
+    onSuccess: () => client.invalidateQueries({ queryKey: ['deliveries'] }),
+  })
+  return (
+    <div>
+      <button type="button" disabled={approve.isPending} onClick={() => approve.mutate()}>
+        Approve {commit.slice(0, 12)}
+      </button>
+      {approve.error && <span className="notice-bad"> {approve.error.message}</span>}
+    </div>
   )
 }
 

@@ -113,7 +113,8 @@ function Connect({ project }: { project: Project }) {
         Push: <code>{`${location.origin}/git/${project.name}.git`}</code>
       </p>
       <p>
-        Webhook of GitHub or GitLab: <code>{`${location.origin}/hooks/${project.name}`}</code>
+        Webhook of GitHub, GitLab, Gitea, Forgejo, Gogs, Bitbucket or a registry:{' '}
+        <code>{`${location.origin}/hooks/${project.name}`}</code>
       </p>
       <form className="actions" onSubmit={submit}>
         <label>
