@@ -1,10 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { access, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { access, mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { lockGitMirror } from '#buildkit-lite'
 import { messageOf, SlipwayError } from '#domain/errors'
 import type { CommitSha, ProjectName } from '#domain/ids'
-import { waitForLock } from '#host/file-lock'
-import { openSys } from '#host/sys'
 import { openGit } from './git-command.ts'
 import {
   type CommitNote,
@@ -75,7 +74,7 @@ export function openGitMirrors(dir: string, maxFetchBytes = MAX_FETCH_BYTES): Gi
     async explain(error, { repositoryDir, commit }) {
       const isMirror = dirname(repositoryDir) === mirrorsDir
       if (!isMirror || !saysDamaged(error) || (await isSound(repositoryDir, commit))) return error
-      await using _lock = await lockMirror(repositoryDir, new AbortController().signal)
+      await using _lock = await lockGitMirror(repositoryDir, new AbortController().signal)
       // Whoever had the lock before may have made it again.
       if (!(await isSound(repositoryDir, commit))) await rm(repositoryDir, { recursive: true, force: true })
       whole.clear()
@@ -88,7 +87,7 @@ export function openGitMirrors(dir: string, maxFetchBytes = MAX_FETCH_BYTES): Gi
         const path = join(mirrorsDir, name)
         const isUnused = async () => ((await stat(path).catch(() => null))?.mtimeMs ?? Infinity) < olderThanMs
         if (!(await isUnused())) continue
-        await using _lock = await lockMirror(path, new AbortController().signal)
+        await using _lock = await lockGitMirror(path, new AbortController().signal)
         if (await isUnused()) await rm(path, { recursive: true, force: true })
       }
     },
@@ -134,8 +133,7 @@ interface Mirror {
 async function fetchMirror(mirror: Mirror, request: SourceRequest, signal: AbortSignal): Promise<CommitNote> {
   const { mirrorDir } = mirror
   await mkdir(join(mirrorDir, '..'), { recursive: true })
-  await using _lock = await lockMirror(mirrorDir, signal)
-  await clearLeftovers(mirrorDir)
+  await using _lock = await lockGitMirror(mirrorDir, signal)
   // Who held the lock before may have brought it.
   const brought = await readWhole(mirrorDir, request, { isTrusted: false }, signal)
   if (brought) return brought
@@ -213,29 +211,4 @@ async function createMirror(mirrorDir: string, signal: AbortSignal): Promise<boo
   await openGit({ directory: fresh, protocols: [] }, signal).raw(['init', '--bare', '--quiet'])
   await rename(fresh, mirrorDir)
   return true
-}
-
-/** What a killed git leaves: its own locks would stop every git after it, and half a pack fills the disk. */
-async function clearLeftovers(mirrorDir: string): Promise<void> {
-  if (!(await isThere(mirrorDir))) return
-  const removeIn = async (directory: string, isLeftover: (name: string) => boolean, recursive = false) => {
-    const names = await readdir(directory, { recursive }).catch(() => [])
-    for (const name of names.filter(isLeftover)) await rm(join(directory, name), { recursive: true, force: true })
-  }
-  await removeIn(mirrorDir, (name) => name.endsWith('.lock') || name.startsWith('shallow_'))
-  await removeIn(join(mirrorDir, 'refs'), (name) => name.endsWith('.lock'), true)
-  await removeIn(join(mirrorDir, 'objects', 'pack'), (name) => name.startsWith('tmp_'))
-  await removeIn(join(mirrorDir, 'objects'), (name) => name.startsWith('tmp_') || name.startsWith('incoming-'))
-}
-
-/** Waits for the lock of a mirror; disposing releases it. */
-async function lockMirror(mirrorDir: string, signal: AbortSignal): Promise<AsyncDisposable> {
-  const file = await open(`${mirrorDir}.lock`, 'a', 0o600)
-  try {
-    if (!openSys().tryLock(file.fd, 'exclusive')) await waitForLock(file, 'exclusive', signal)
-    return file
-  } catch (error) {
-    await file.close()
-    throw error
-  }
 }

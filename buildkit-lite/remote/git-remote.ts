@@ -4,6 +4,7 @@ import { SlipwayError } from '#domain/errors'
 import { openUseMarks } from '#host/disk-use'
 import { ExecError } from '#host/exec'
 import { openSys } from '#host/sys'
+import { lockGitMirror } from '../context/git-lock.ts'
 import { runGit } from '../context/git-objects.ts'
 import { sourcesLock } from '../disk/source-files.ts'
 import { fileNameFor, type SharedWork } from '../solver/shared-work.ts'
@@ -91,13 +92,23 @@ export async function fetchCommit(
     // Whoever collects what nobody uses may take an old one until its use is marked.
     do await createMirror(mirror, format, signal)
     while (!(await marks.use(mirror)))
-    if (!(await hasCommit(mirror, commit, signal))) {
-      await fetchInto(mirror, request, tools, signal)
-      await reapMirrors(mirrorsDir(tools.stateDir))
-    }
+    if (!(await hasCommit(mirror, commit, signal))) await fetchLocked(mirror, request, tools, signal)
     return mirror
   }
   return await tools.sharedWork.share(`git commit ${mirror} ${commit}`, work, signal)
+}
+
+/** Other processes may share the directory, and one of them may have brought the commit meanwhile. */
+async function fetchLocked(
+  mirror: string,
+  request: GitRequest & { commit: string },
+  tools: GitTools,
+  signal: AbortSignal,
+): Promise<void> {
+  await using _lock = await lockGitMirror(mirror, signal)
+  if (await hasCommit(mirror, request.commit, signal)) return
+  await fetchInto(mirror, request, tools, signal)
+  await reapMirrors(mirrorsDir(tools.stateDir))
 }
 
 async function fetchInto(

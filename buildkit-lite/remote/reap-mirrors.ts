@@ -11,7 +11,9 @@ const MAX_MIRRORS = 100
 export async function reapMirrors(root: string): Promise<void> {
   const nowMs = Date.now()
   const found = await Promise.all(
-    (await readdir(root)).filter((name) => name.includes('.git')).map((name) => describe(join(root, name))),
+    (await readdir(root))
+      .filter((name) => name.includes('.git') && !name.endsWith('.lock'))
+      .map((name) => describe(join(root, name))),
   )
   const mirrors = found.filter((one) => one !== null).sort((a, b) => b.usedAtMs - a.usedAtMs)
   for (const [index, { path, usedAtMs }] of mirrors.entries()) {

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { createSharedWork } from '#buildkit-lite'
 import { run } from '#host/exec'
 import { resolveGitCommit } from '../../../buildkit-lite/remote/git-checksum.ts'
-import { chooseCommit, type GitTools, resolveCommit } from '../../../buildkit-lite/remote/git-remote.ts'
+import { chooseCommit, fetchCommit, type GitTools, resolveCommit } from '../../../buildkit-lite/remote/git-remote.ts'
 import { resolveUrl } from '../../../buildkit-lite/remote/git-submodules.ts'
 import { openGitTree } from '../../../buildkit-lite/remote/git-tree.ts'
 import { gitAuthorization, httpAuthorization } from '../../../buildkit-lite/remote/remote-secrets.ts'
@@ -231,4 +231,17 @@ test('credentials stay with the host they are for, also below a submodule of ano
   expect(tree.tree.lookUp('/s/s/deep')).not.toBeNull()
   expect(home.server.authorizations).toContain(authorization)
   expect(other.server.authorizations.filter(Boolean)).toEqual([])
+})
+
+test('processes that share a directory fetch from one repository in turn, over what a killed one left', async () => {
+  await using bench = await openBench()
+  const shas = [await commit(bench.repository, { f: '1' }), await commit(bench.repository, { f: '2' })]
+  const mirror = await fetchCommit({ ...bench.request, commit: shas[0] ?? '' }, bench.tools, never)
+  for (const name of ['shallow.lock', 'packed-refs.lock']) await writeFile(join(mirror, name), '')
+  const more = [...shas, await commit(bench.repository, { f: '3' }), await commit(bench.repository, { f: '4' })]
+  // Each has its own idea of what is shared, as processes do.
+  const others = () => ({ ...bench.tools, sharedWork: createSharedWork() })
+  const fetched = more.map((sha) => fetchCommit({ ...bench.request, commit: sha }, others(), never))
+  expect(new Set(await Promise.all(fetched))).toEqual(new Set([mirror]))
+  for (const sha of more) expect(await git(mirror, 'cat-file', '-t', sha)).toBe('commit')
 })
