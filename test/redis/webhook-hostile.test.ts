@@ -125,3 +125,32 @@ test('Gitea signs the JSON of a form', async () => {
   const again = await api.call('POST', `/api/v1/deliveries/${response.json().deliveryId}/redeliver`)
   expect(again.body.verdict.kind).toBe('accepted')
 })
+
+test('a good signature of one project is none of another', async () => {
+  const hook = hooks.find(({ name }) => name === 'github-push')
+  if (!hook) throw new Error('No fixture github-push')
+  const own = await projectFor(api, hook, 'secrets/own')
+  const other = await projectFor(api, hook, 'secrets/other')
+  await api.call('PATCH', `/api/v1/projects/${other}`, { webhookSecret: 'another secret' })
+  expect((await send(hookRequest(hook, hook.body, own))).statusCode).toBe(202)
+  expect((await send(hookRequest(hook, hook.body, other))).statusCode).toBe(401)
+})
+
+test('a packed body is not unpacked', async () => {
+  const hook = hooks.find(({ name }) => name === 'github-push')
+  if (!hook) throw new Error('No fixture github-push')
+  const project = await projectFor(api, hook, 'packed/github')
+  const request = hookRequest(hook, '\u001f\u008b bomb', project)
+  const response = await send({ ...request, headers: { ...request.headers, 'content-encoding': 'gzip' } })
+  expect(response.statusCode).toBe(400)
+})
+
+test('what the hooks take is documented', () => {
+  const { paths } = api.app.swagger() as {
+    paths: Record<string, { post: { requestBody: object; description: string } }>
+  }
+  const hook = paths['/hooks/{ns}/{name}']?.post
+  expect(hook?.description).toContain('X-Hub-Signature-256')
+  expect(JSON.stringify(hook?.requestBody)).toMatch(/changedPaths.*Every path that the push changed/)
+  expect(JSON.stringify(paths['/hooks/{ns}/{name}/trigger/{token}']?.post.requestBody)).toContain('docker_tag')
+})
