@@ -34,7 +34,7 @@ export interface Target {
 
 /** Reads `/apis/GROUP/v1/namespaces/NS/PLURAL/NAME/SUBRESOURCE`; null where it is no path of ours. */
 export function parseTarget(path: string): Target | null {
-  const parts = path.split('/').slice(1).map(decodeURIComponent)
+  const parts = path.split('/').slice(1).map(decodePart)
   const prefix = parts[0] === 'api' ? [parts.shift(), ''] : parts.splice(0, 2)
   if (prefix[0] !== 'api' && prefix[0] !== 'apis') return null
   const version = parts.shift()
@@ -47,6 +47,14 @@ export function parseTarget(path: string): Target | null {
   if (!resource || rest.length > 0) return null
   if (name !== '' && resource.namespaced && namespace === '') return null
   return { resource, namespace, name, subresource }
+}
+
+function decodePart(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    throw badRequest(`the path has a part that is badly encoded: ${part}`)
+  }
 }
 
 function isVersion(resource: Resource, version: string | undefined): boolean {

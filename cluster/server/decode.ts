@@ -6,6 +6,19 @@ import { isObject, type Json, type JsonObject } from './json.ts'
 import { decodeProtobuf } from './protobuf.ts'
 import { groupVersion, type Resource } from './resources.ts'
 
+/** No object of Kubernetes comes near this; every function that walks through values may trust it. */
+const MOST_DEPTH = 500
+
+/** Without recursion: this is what keeps the others from going too deep. */
+function isDeeper(value: Json, limit: number): boolean {
+  let level: Json[] = [value]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > limit) return true
+    level = level.flatMap((each) => (typeof each === 'object' && each !== null ? Object.values(each) : []))
+  }
+  return false
+}
+
 /** Parses a body as its content type says; `what` is the kind it should hold. */
 export function parseBody(body: Buffer, contentType: string, what: string): Json {
   const media = contentType.split(';')[0]?.trim() ?? ''
@@ -18,7 +31,9 @@ export function parseBody(body: Buffer, contentType: string, what: string): Json
   const isYaml = media === 'application/yaml' || media.endsWith('+yaml')
   if (!isYaml && media !== 'application/json' && !media.endsWith('+json') && media !== '') throw unsupportedBody()
   try {
-    return (isYaml ? parseYaml(text) : JSON.parse(text)) as Json
+    const value = (isYaml ? parseYaml(text) : JSON.parse(text)) as Json
+    if (isDeeper(value, MOST_DEPTH)) throw new RangeError(`exceeded max depth of ${MOST_DEPTH}`)
+    return value
   } catch (error) {
     const why = `couldn't get version/kind; json parse error: ${messageOf(error)}`
     throw badRequest(`the object provided is unrecognized (must be of type ${what}): ${why}`)

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises'
 import { type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from '#host/log'
 import { type ApiParts, createApi, isPublic } from './api.ts'
-import { toApiError, unauthorized } from './api-error.ts'
+import { badRequest, toApiError, tooLarge, unauthorized } from './api-error.ts'
 import type { ApiReply, ApiRequest } from './api-request.ts'
 import type { ServerIdentity } from './pki.ts'
 import { refuseUpgrade, serveUpgrade } from './streams/serve-upgrade.ts'
@@ -32,6 +32,7 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
   const app = fastify({
     bodyLimit: BODY_LIMIT_BYTES,
     forceCloseConnections: true,
+    frameworkErrors: (error, _request, reply) => void sendError(reply, fromLibrary(error)),
     // Upgrades for exec are HTTP/1.1 only; kubectl would choose h2 if it were offered.
     https: { key: identity.keyPem, cert: identity.certPem, ALPNProtocols: ['http/1.1'] },
   })
@@ -39,7 +40,7 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
   const api = createApi(options)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-  app.setErrorHandler(async (error, _request, reply) => sendError(reply, error))
+  app.setErrorHandler(async (error, _request, reply) => sendError(reply, fromLibrary(error)))
   app.addHook('onRequest', async (request, reply) => {
     if (isPublic(pathOf(request)) || hasToken(request, identity.token)) return
     await sendError(reply, unauthorized())
@@ -114,6 +115,13 @@ function stream(reply: FastifyReply, body: AsyncIterable<string | Uint8Array>, s
   // The client may go at any time; the stream then ends by its signal, and there is nobody left to tell.
   pipeline(Readable.from(body, { objectMode: false }), raw, { signal }).catch(() => raw.destroy())
   return reply
+}
+
+/** What the HTTP library refuses by itself, before a request is ours. */
+function fromLibrary(error: unknown): unknown {
+  const { statusCode = 500, message } = error as { statusCode?: number; message: string }
+  if (statusCode === 413) return tooLarge(BODY_LIMIT_BYTES)
+  return statusCode >= 400 && statusCode < 500 ? badRequest(message) : error
 }
 
 function sendError(reply: FastifyReply, error: unknown) {
