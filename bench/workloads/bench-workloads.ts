@@ -78,11 +78,11 @@ async function measureWorkload(
 }
 
 /** Ours last: it says how many times the others' medians it took. */
-function compare({ id, name }: Workload, samples: ReadonlyMap<Builder, readonly number[]>): Report[] {
+function compare({ id, name, aim }: Workload, samples: ReadonlyMap<Builder, readonly number[]>): Report[] {
   const [ours, ...others] = [...samples].map(([builder, tookMs]) => ({ builder: builder.name, tookMs }))
   const told = others.map(({ builder, tookMs }) => report(`${id} ${name}: ${builder}`, tookMs, ''))
   if (!ours) return told
-  const median = report(`${id} ${name}: ${ours.builder}`, ours.tookMs, '', {
+  const median = report(`${id} ${name}: ${ours.builder}`, ours.tookMs, aim, {
     ratio: (own) => told.map((other, at) => `${(own / other.median).toFixed(2)} × ${others[at]?.builder}`).join(', '),
   })
   return [...told, median]
