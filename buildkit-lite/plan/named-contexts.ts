@@ -30,7 +30,8 @@ export class NamedContexts {
 
 function spellKey(key: string): string {
   const [, name = key, platform] = /^(.*?)::(.+)$/.exec(key) ?? []
-  return platform === undefined ? spellName(key) : `${spellName(name)}::${spellPlatform(platform)}`
+  const spelled = spellName(name.toLowerCase())
+  return platform === undefined ? spelled : `${spelled}::${spellPlatform(platform)}`
 }
 
 function spellPlatform(text: string): string {
@@ -43,11 +44,11 @@ function spellPlatform(text: string): string {
   }
 }
 
-/** One spelling for all names of an image. As names of stages, they count in small letters. */
+/** One spelling for all names of an image, which has no capitals. Stages ask by their names in small letters. */
 function spellName(name: string): string {
   try {
-    return formatImageReference(parseImageReference(name.toLowerCase()))
+    return formatImageReference(parseImageReference(name))
   } catch {
-    return name.toLowerCase()
+    return name
   }
 }

@@ -79,3 +79,9 @@ test('files that are a base have a layer and an entry of the history', async () 
   expect(planned.target.history.map(({ step }) => step)).toEqual([0, null, 1])
   expect(configOf(planned)).toMatchObject({ WorkingDir: '/' })
 })
+
+test('images have no capitals: a name that has some is no context of theirs', async () => {
+  await expect(plan('FROM bAse', { namedContexts: { base: image('other') } })).rejects.toThrow(
+    'failed to parse stage name "bAse": invalid reference format',
+  )
+})
