@@ -141,9 +141,7 @@ describe('a git push goes live', () => {
     await repository.commit('Second version')
     await repository.push()
     const { steps } = await slipway.build('check/web', 5)
-    expect(steps.flatMap(({ cached, missReason }) => (cached ? [] : [missReason]))).toEqual([
-      'index.html changed',
-    ])
+    expect(steps.flatMap(({ cached, missReason }) => (cached ? [] : [missReason]))).toEqual(['index.html changed'])
   })
 
   test('SIGTERM stops everything within 15 s and leaves nothing', async () => {
