@@ -48,7 +48,12 @@ async function makePlace(
     await rm(context, { recursive: true })
   }
   let names = 0
-  const place = { dir: join(dir, 'context'), ...images, newName: () => `${host}/pushed-${names++}` }
+  const place = {
+    dir: join(dir, 'context'),
+    ...images,
+    ownName: `${host}/pushed`,
+    newName: () => `${host}/pushed-${names++}`,
+  }
   await mkdir(place.dir)
   return place
 }
@@ -60,7 +65,7 @@ async function measureWorkload(
   const written = await workload.write(place)
   const samples = new Map<Builder, number[]>(builders.map((builder) => [builder, []]))
   const call = (): BuildCall => {
-    const push = workload.isPushed ? place.newName() : null
+    const push = workload.pushed === 'anew' ? place.newName() : workload.pushed ? place.ownName : null
     return { context: place.dir, useCache: true, compression: 'gzip', ...written, push }
   }
   // Everybody has the base, and what a rebuild starts from.

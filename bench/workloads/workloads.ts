@@ -9,6 +9,7 @@ export interface Place {
   /** A small image with busybox, and one of about 93 MB. */
   base: string
   largeBase: string
+  ownName: string
   /** A name that no other push has. */
   newName: () => string
 }
@@ -26,7 +27,8 @@ export interface Workload {
   change?(place: Place, round: number): Promise<void>
   /** Is done before a builder's measured build, untimed. */
   prepare?(builder: Builder, call: BuildCall): Promise<unknown>
-  isPushed?: boolean
+  /** Under one name each time, as a project does, or where nothing was pushed before. */
+  pushed?: 'again' | 'anew'
 }
 
 const SMALL_FILES = 20_000
@@ -155,7 +157,7 @@ export const workloads: readonly Workload[] = [
     rounds: 5,
     write: dependencies,
     change: changeSource,
-    isPushed: true,
+    pushed: 'again',
   },
   {
     id: 'W5',
@@ -164,7 +166,7 @@ export const workloads: readonly Workload[] = [
     rounds: 3,
     write: async (place) => ({ ...(await dependencies(place)), useCache: false }),
     change: changeSource,
-    isPushed: true,
+    pushed: 'anew',
   },
   {
     id: 'W6',
@@ -172,7 +174,7 @@ export const workloads: readonly Workload[] = [
     aim: 'at most 0.3 × BuildKit',
     rounds: 3,
     write: largeLayer('gzip'),
-    isPushed: true,
+    pushed: 'anew',
   },
   {
     id: 'W6',
@@ -180,7 +182,7 @@ export const workloads: readonly Workload[] = [
     aim: 'at most 0.6 × BuildKit',
     rounds: 3,
     write: largeLayer('zstd'),
-    isPushed: true,
+    pushed: 'anew',
   },
   {
     id: 'pull',
