@@ -6,7 +6,7 @@ import { GithubRepository, namedBy } from './github-repository.ts'
 import { header } from './header.ts'
 import { readPackage } from './image-events.ts'
 import { type HookEvent, type HookProvider, ignored, ZERO_SHA } from './provider.ts'
-import { refuseHmac } from './signatures.ts'
+import { refuseGithub } from './signatures.ts'
 
 // https://docs.github.com/en/webhooks/webhook-events-and-payloads#push
 const PathList = z.array(z.string()).nullish()
@@ -35,8 +35,7 @@ export const github: HookProvider = {
   acceptsForms: true,
   event: (headers) => header(headers, 'x-github-event') ?? 'unknown',
   externalId: (headers) => header(headers, 'x-github-delivery'),
-  refuse: (body, headers, { webhookSecret }) =>
-    refuseHmac({ headerName: 'X-Hub-Signature-256', prefix: 'sha256=' }, headers, body, webhookSecret),
+  refuse: (body, headers, { webhookSecret }) => refuseGithub(headers, body, webhookSecret),
   read(event, payload) {
     if (event === 'ping') return { kind: 'answered', reason: 'ping' }
     if (event === 'push') return readGithubPush(payload)

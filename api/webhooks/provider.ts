@@ -39,7 +39,7 @@ export interface HookProvider {
   /** The id that a redelivery keeps. */
   externalId(headers: IncomingHttpHeaders): string | null
   /** Why the request is not trusted; null if it is. Looks at raw bytes before anything is parsed. */
-  refuse(body: Buffer, headers: IncomingHttpHeaders, secrets: ProjectSecrets): string | null
+  refuse(body: Buffer, headers: IncomingHttpHeaders, secrets: ProjectSecrets): string | null | Promise<string | null>
   /** Fails with a ZodError where the payload is not what the provider documents. */
   read(event: string, payload: unknown): HookEvent
 }

@@ -65,7 +65,7 @@ async function judge(
 ): Promise<Judged> {
   const provider = providerNamed(detectProvider(hook.headers))
   if (!provider) return refused(422, 'webhooks of this kind are not supported')
-  const reason = provider.refuse(hook.body, hook.headers, secrets)
+  const reason = await provider.refuse(hook.body, hook.headers, secrets)
   if (reason !== null) return refused(401, reason)
   const occasion = { kind: 'received', scrubbed, bodyBytes: hook.body.length } as const
   return handleEvent(deps, { ...hook, provider, delivery: id, occasion })
