@@ -139,10 +139,12 @@ async function writeStatus(
 }
 
 function toSize(set: ReplicaSet): ScaledSize {
+  const { replicas = 0 } = set.spec
   return {
     name: set.metadata.name,
-    replicas: set.spec.replicas ?? 0,
-    available: set.status?.availableReplicas ?? 0,
+    replicas,
+    // A set that was just made smaller may not have said so yet: pods that are about to go do not count.
+    available: Math.min(set.status?.availableReplicas ?? 0, replicas),
     created: Date.parse(set.metadata.creationTimestamp ?? ''),
     annotatedDesired: annotatedNumber(set, DESIRED_REPLICAS),
     annotatedMax: annotatedNumber(set, MAX_REPLICAS),

@@ -4,7 +4,7 @@ import { ReadStream } from 'node:tty'
 import { SlipwayError } from '#domain/errors'
 import { run } from './exec.ts'
 
-export interface TerminalSize {
+interface TerminalSize {
   columns: number
   rows: number
 }

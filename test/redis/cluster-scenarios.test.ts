@@ -211,4 +211,44 @@ describe.concurrent('a Deployment does what a recorded one did', () => {
     ])
     expect(seen.said.Progressing).toEqual([CREATED, UPDATED, AVAILABLE, CREATED, UPDATED, AVAILABLE])
   })
+
+  test('scaling in the middle of a rollout, by proportion', async () => {
+    using seen = record('scaled')
+    const last = () => seen.sizes().map((each) => each.at(-1))
+    const scaleTo = async (replicas: number, sizes: number[]) => {
+      await cluster.kubectl(['scale', 'deployment/scaled', `--replicas=${replicas}`])
+      await seen.until(() => JSON.stringify(last()) === JSON.stringify(sizes))
+    }
+    await create('scaled', { replicas: 10, strategy: { rollingUpdate: { maxSurge: 3, maxUnavailable: 2 } } })
+    await seen.says(AVAILABLE)
+    await setImage('scaled', 'never:2')
+    await seen.until(() => JSON.stringify(last()) === '[8,5]')
+    await scaleTo(15, [11, 7])
+    await scaleTo(5, [3, 5])
+    await scaleTo(0, [0, 0])
+    await scaleTo(3, [0, 3])
+    expect(seen.sizes()).toEqual([
+      [10, 8, 11, 5, 3, 0],
+      [3, 5, 7, 3, 5, 0, 3],
+    ])
+  })
+
+  test('paused, changed and scaled, and resumed', async () => {
+    using seen = record('paused')
+    await create('paused', { replicas: 3 })
+    await seen.says(AVAILABLE)
+    await cluster.kubectl(['rollout', 'pause', 'deployment/paused'])
+    await seen.says('Unknown/DeploymentPaused')
+    await setImage('paused', 'i:2')
+    await cluster.kubectl(['scale', 'deployment/paused', '--replicas=5'])
+    await seen.until(() => seen.sizes()[0]?.at(-1) === 5)
+    expect(seen.sizes()).toEqual([[3, 5]])
+    await cluster.kubectl(['rollout', 'resume', 'deployment/paused'])
+    await seen.says(AVAILABLE)
+    const [first = [], second = []] = seen.sizes()
+    // After the first steps, which pod is ready first decides.
+    expect([first.slice(0, 3), first.at(-1), second[0], second.at(-1)]).toEqual([[3, 5, 4], 0, 2, 5])
+    expect(seen.said.Progressing.slice(3, 5)).toEqual(['Unknown/DeploymentPaused', 'Unknown/DeploymentResumed'])
+    expect(seen.said.Progressing.slice(-2)).toEqual([UPDATED, AVAILABLE])
+  })
 })

@@ -61,7 +61,7 @@ function isSize(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 65_536
 }
 
-export function statusOf(code: number): JsonObject {
+function statusOf(code: number): JsonObject {
   if (code === 0) return { metadata: {}, status: 'Success' }
   return {
     metadata: {},
