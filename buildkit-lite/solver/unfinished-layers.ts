@@ -25,11 +25,14 @@ export function trackUnfinishedLayers(): UnfinishedLayers {
   return {
     first: async (files, whole, onFailure) => {
       const step = await Promise.race([files, whole])
-      works.push(
-        whole.then(({ layer }) => {
-          finished.set(step.layer, layer)
-        }, onFailure),
-      )
+      const watch = async (): Promise<void> => {
+        try {
+          finished.set(step.layer, (await whole).layer)
+        } catch (error) {
+          onFailure(error)
+        }
+      }
+      works.push(watch())
       return step
     },
     settle: async () => void (await Promise.all(works)),

@@ -11,8 +11,8 @@ function made(letter: string, stage: string, size: number, tookMs: number): Made
 }
 const lettersOf = (layers: readonly MadeLayer[]) =>
   worthSharing(layers)
-    .map(({ descriptor }) => descriptor.digest.at(-1))
-    .sort()
+    .map(({ descriptor }) => descriptor.digest.at(-1) ?? '')
+    .sort((a, b) => a.localeCompare(b))
 
 test.for<[string, MadeLayer[], string[]]>([
   ['a small layer, however quick', [made('a', 's', 1000, 0)], ['a']],
