@@ -10,7 +10,8 @@ fail() { printf 'slipway: %s\n' "$*" >&2; exit 1; }
 # command:package, for every program that is called by name
 wanted='runc:runc redis-server:redis-server docker-registry:docker-registry git:git ip:iproute2 nft:nftables
   busybox:busybox-static igzip:isal unshare:util-linux setpriv:util-linux xz:xz-utils bzip2:bzip2'
-[ "$purpose" = test ] && wanted="$wanted skopeo:skopeo debootstrap:debootstrap chromium:chromium getfattr:attr ssh-agent:openssh-client"
+[ "$purpose" = test ] && wanted="$wanted skopeo:skopeo debootstrap:debootstrap chromium:chromium getfattr:attr ssh-agent:openssh-client
+  pgrep:procps mkfs.ext4:e2fsprogs"
 
 missing=''
 for pair in $wanted; do
