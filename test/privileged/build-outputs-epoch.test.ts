@@ -10,12 +10,12 @@ const EPOCH = 1_600_000_000
 const CREATED = '2020-09-13T12:26:40.000Z'
 const filesOn = (base: string) => ({
   Dockerfile: `FROM ${base} AS build
-WORKDIR /work/deep
+WORKDIR /desk/deep
 RUN echo made > made; mkdir d; touch -d '2001-02-03 00:00:00' d/old; ln -s made link; rm /etc/passwd
 FROM ${base}
 ENV A=1
 COPY . /src/
-COPY --from=build /work/deep /out
+COPY --from=build /desk/deep /out
 WORKDIR /new/dir
 RUN rm /bin/wc; echo text > /src/added; mkdir /etc/more
 LABEL last=1
