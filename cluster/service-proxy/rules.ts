@@ -28,10 +28,6 @@ export function renderRules(table: string, forwards: readonly Forward[]): string
     type ipv4_addr . inet_proto . inet_service
     ${elements(refused.map(addressKey))}
   }
-  set served_ports {
-    type inet_service
-    ${elements(byNodePort.filter((forward) => forward.protocol === 'tcp').map((forward) => String(forward.nodePort)))}
-  }
 ${served.map((forward, index) => renderService(forward, index)).join('')}${BASE_CHAINS}}
 `
 }
@@ -45,9 +41,7 @@ export function renderRemoval(table: string): string {
  * Node ports answer on every address of the host, on 127.0.0.1 too. Pods' interfaces may route loopback addresses for
  * that, so nobody from outside may send to them (`guard`). The way back from a pod must pass here again, also to a
  * loopback address or to the pod itself: hence the masquerade of those; other clients keep their address. A Service that
- * has no backend says so at once. A new connection to a served node port that was not translated met the rules in the
- * instant of their replacement: it is dropped (`meanwhile`), so that its client asks again, instead of being refused by
- * the host.
+ * has no backend says so at once.
  */
 const BASE_CHAINS = `  chain lead {
     ip daddr . meta l4proto . th dport vmap @cluster_ports
@@ -69,10 +63,6 @@ const BASE_CHAINS = `  chain lead {
     type nat hook postrouting priority srcnat - 1; policy accept
     ct status dnat ip saddr 127.0.0.0/8 oif != "lo" masquerade
     ct status dnat ip saddr . ip daddr @hairpins masquerade
-  }
-  chain meanwhile {
-    type filter hook input priority filter; policy accept
-    tcp flags & (syn | ack) == syn ct status & dnat != dnat tcp dport @served_ports drop
   }
   chain refuse {
     meta l4proto tcp reject with tcp reset

@@ -109,13 +109,6 @@ describe('the rules', () => {
     expect(text).not.toContain('service_0')
   })
 
-  test('drop new connections to a node port that nothing translated, only while pods serve it', () => {
-    const of = service({ type: 'NodePort', ports: [{ port: 80, targetPort: 8080, nodePort: 30080 }] })
-    const served = /set served_ports \{\s+type inet_service\s+elements = \{ 30080 \}/
-    expect(rulesOf(of, [pod('10.0.0.2')])).toMatch(served)
-    expect(rulesOf(of, [])).not.toMatch(served)
-  })
-
   test('send one client to one pod where the Service asks for it', () =>
     expect(rulesOf(service({ sessionAffinity: 'ClientIP' }), [pod('10.0.0.2')])).toContain('jhash ip saddr mod 1'))
 })
